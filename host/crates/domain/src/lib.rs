@@ -1,0 +1,28 @@
+//! The values and decisions of Hardstop.
+//!
+//! Nothing here does I/O, reads a clock, draws a random number or awaits: what depends on those is
+//! handed in. So every decision of the host (what an outcome means for a job, when to retry, which
+//! limit applies) can be read and tested here, apart from databases and sandboxes.
+
+#![forbid(unsafe_code)]
+
+pub mod capability;
+pub mod id;
+pub mod job;
+pub mod job_type;
+pub mod limit;
+pub mod outcome;
+pub mod quantity;
+pub mod retry;
+pub mod timestamp;
+pub mod transition;
+
+pub use capability::Capabilities;
+pub use id::{ChainId, DeploymentId, Digest, JobId, LeaseToken, SessionId, TypeId};
+pub use job::{NewChain, NewJob, State};
+pub use job_type::{TypeName, TypeSpec};
+pub use limit::{LimitName, Limits, LimitsPatch};
+pub use outcome::{Failure, LimitHit, LogEntry, LogLevel, Outcome, OutcomeKind, Report, Usage};
+pub use retry::RetryPolicy;
+pub use timestamp::Timestamp;
+pub use transition::{Next, transition};
