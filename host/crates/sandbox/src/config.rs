@@ -1,0 +1,133 @@
+//! How a sandbox is set up, and why one cannot be.
+
+use std::time::Duration;
+
+use hardstop_domain::Limits;
+use hardstop_domain::quantity::format_size;
+
+/// How many engines a sandbox keeps: one per [`Profile`](crate::Profile).
+///
+/// Each reserves address space for all its slots, and a type's stack limit picks the engine, so the
+/// number of different stack limits on one host is bounded by it.
+pub const PROFILES_MAX: usize = 8;
+
+/// The most attempts that may run at once. Beyond it the pools of all engines together outgrow the
+/// address space of a 64-bit process.
+pub const INSTANCES_MAX: u32 = 2_000;
+
+/// How a sandbox is set up.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// Threads that guests run on. They run nothing else.
+    pub guest_threads: usize,
+    /// How many attempts may run at once. Sizes the pools; what comes on top waits.
+    pub instances_max: u32,
+    /// The operator's ceilings. `memory_bytes_max` sizes the slots of the memory pool.
+    pub ceiling: Limits,
+    /// The largest component that [`Sandbox::prepare`](crate::Sandbox::prepare) looks at, in bytes.
+    pub component_bytes_max: u64,
+    /// How long a guest runs before its limits are looked at again and others may have the thread.
+    pub tick: Duration,
+}
+
+impl Default for SandboxConfig {
+    /// One thread per core, 64 attempts at once, components of up to 32 MiB, 1 ms.
+    fn default() -> Self {
+        Self {
+            guest_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            instances_max: 64,
+            ceiling: Limits::default_ceiling(),
+            component_bytes_max: 32 << 20,
+            tick: Duration::from_millis(1),
+        }
+    }
+}
+
+impl SandboxConfig {
+    pub(crate) fn check(&self) -> Result<(), SandboxError> {
+        let bad =
+            |name, value: String, range: String| Err(SandboxError::Config { name, value, range });
+        if !(1..=1024).contains(&self.guest_threads) {
+            return bad(
+                "guest_threads",
+                self.guest_threads.to_string(),
+                "1 to 1024".into(),
+            );
+        }
+        if !(1..=INSTANCES_MAX).contains(&self.instances_max) {
+            return bad(
+                "instances_max",
+                self.instances_max.to_string(),
+                format!("1 to {INSTANCES_MAX}"),
+            );
+        }
+        let memory = self.ceiling.memory_bytes_max;
+        if !(64 << 10..=4 << 30).contains(&memory) {
+            return bad("memory", format_size(memory), "64KiB to 4GiB".into());
+        }
+        if self.tick < Duration::from_micros(100) || self.tick > Duration::from_millis(100) {
+            return bad("tick", format!("{:?}", self.tick), "100us to 100ms".into());
+        }
+        Ok(())
+    }
+
+    /// How many linear memories one component may have.
+    ///
+    /// Every slot reserves 4 GiB of address space and a guard, so that the guest's accesses need no
+    /// bounds check. A 64-bit process has 128 TiB, and up to [`PROFILES_MAX`] engines share it.
+    pub(crate) fn memories_per_component(&self) -> u32 {
+        (2_600 / self.instances_max).clamp(1, 4)
+    }
+}
+
+/// Why a sandbox cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// A setting is out of its range.
+    #[error("sandbox setting `{name}` = {value} is not from {range}")]
+    Config {
+        /// Which setting.
+        name: &'static str,
+        /// As given.
+        value: String,
+        /// What it may be.
+        range: String,
+    },
+    /// The operating system gave no thread.
+    #[error("cannot start the thread `{name}`: {source}; raise the limit on threads (`ulimit -u`)")]
+    Thread {
+        /// Which thread.
+        name: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// wasmtime could not set up an engine.
+    #[error(
+        "cannot set up an engine for {instances_max} attempts at once: {reason}; lower \
+         `instances_max`, or raise the limit on address space (`ulimit -v`)"
+    )]
+    Engine {
+        /// How many slots were asked for.
+        instances_max: u32,
+        /// What wasmtime said.
+        reason: String,
+    },
+    /// One engine more than a sandbox keeps.
+    #[error(
+        "limit `stack` = {} would need one engine more than the {PROFILES_MAX} that a host keeps; \
+         use one of the stack limits in use: {in_use}",
+        format_size(*.stack_bytes_max)
+    )]
+    Profiles {
+        /// The stack limit that was asked for.
+        stack_bytes_max: u64,
+        /// The profiles in use, for people.
+        in_use: String,
+    },
+    /// A stack that no engine can have.
+    #[error("limit `stack` = {} is not from 64KiB to 16MiB", format_size(*.stack_bytes_max))]
+    Stack {
+        /// The stack limit that was asked for.
+        stack_bytes_max: u64,
+    },
+}

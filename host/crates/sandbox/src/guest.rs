@@ -1,0 +1,193 @@
+//! One guest from birth to death: the store, the instance, the call, under one deadline.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hardstop_domain::{Capabilities, Limits, Usage};
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::account::Account;
+use crate::backtrace::Snapshot;
+use crate::binding::hardstop::job::types as wit;
+use crate::deadline::{Deadline, Ended};
+use crate::journal::{Journal, Said, Watch};
+use crate::limiter::Limiter;
+use crate::lock::lock;
+use crate::prepare::Prepared;
+use crate::state::{Grant, HANDLES_MAX, State};
+
+/// What a host call may copy on top of the largest payload: names, fields, messages.
+const HOSTCALL_BYTES_SLACK: u64 = 1 << 20;
+
+/// What a guest is to do, and under which limits.
+pub(crate) struct Order {
+    pub(crate) call: Call,
+    pub(crate) limits: Limits,
+    pub(crate) grant: Grant,
+    pub(crate) watch: Option<Arc<dyn Watch>>,
+}
+
+/// Which export to call.
+pub(crate) enum Call {
+    Describe,
+    /// The deadline in it is filled in at the call.
+    Run(wit::Job),
+}
+
+/// What the export returned.
+pub(crate) enum Returned {
+    Described(Vec<wit::JobType>),
+    Ran(Result<wit::Outcome, wit::Failure>),
+}
+
+/// All that is left of a guest.
+pub(crate) struct Remains {
+    pub(crate) ended: Ended<wasmtime::Result<Returned>>,
+    pub(crate) usage: Usage,
+    pub(crate) said: Said,
+    pub(crate) grant: Grant,
+    pub(crate) effects: Effects,
+    /// Microseconds past the wall deadline, once all was torn down.
+    pub(crate) late_us: u64,
+}
+
+/// What the guest left in its store, apart from the log.
+pub(crate) struct Effects {
+    pub(crate) children: Vec<hardstop_domain::NewChain>,
+    pub(crate) refusals: Vec<hardstop_domain::capability::Refusal>,
+    /// What memory would have come to with the first growth that was refused.
+    pub(crate) memory_refused: Option<u64>,
+    /// Bytes of memory that were the limit.
+    pub(crate) memory_limit: u64,
+    /// How much could pass in one call.
+    pub(crate) hostcall_bytes_max: u64,
+    /// Where the guest was when its time ran out. Empty where that is not known.
+    pub(crate) frames: Vec<String>,
+    /// Whether it was waiting for the host then.
+    pub(crate) waiting: bool,
+}
+
+/// Runs a guest to its end. Must run as a task of the guest queue.
+pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Account>) -> Remains {
+    let started = Instant::now();
+    account.begin_slice();
+    let Order {
+        call,
+        limits,
+        grant,
+        watch,
+    } = order;
+    let deadline = started + Duration::from_millis(limits.wall_timeout_ms);
+    let cpu_time_max = Duration::from_millis(limits.cpu_time_ms);
+    account.begin(deadline);
+
+    let ceiling = prepared.shared.config.ceiling.memory_bytes_max;
+    let hostcall_bytes_max =
+        limits.output_bytes_max.max(limits.input_bytes_max) + HOSTCALL_BYTES_SLACK;
+    let state = State::new(
+        Limiter::new(limits.memory_bytes_max.min(ceiling)),
+        Journal::new(limits.log_bytes_max, started, watch),
+        grant,
+        account.clone(),
+        deadline,
+        cpu_time_max,
+    );
+    let mut store = Store::new(&prepared.class.engine, state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(usize::try_from(hostcall_bytes_max).unwrap_or(usize::MAX));
+    store.set_max_component_handles(HANDLES_MAX);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|store| {
+        store.data().account.note_yield();
+        Snapshot::consider(store);
+        Ok(UpdateDeadline::Yield(1))
+    });
+    let fuel = prepared
+        .class
+        .profile
+        .metered
+        .then(|| limits.fuel.unwrap_or(u64::MAX));
+
+    let ended = {
+        let run = pin!(call_export(prepared, &mut store, call, deadline, fuel));
+        Deadline::new(run, account, deadline, cpu_time_max).await
+        // Here the call's future is dropped, and with it the guest's stack.
+    };
+
+    let fuel_used = fuel.map(|fuel| fuel - store.get_fuel().unwrap_or(fuel));
+    let State {
+        limiter,
+        journal,
+        grant,
+        children,
+        refusals,
+        snapshot,
+        ..
+    } = store.into_data();
+    let said = lock(&journal).finish();
+    let frames = snapshot.frames();
+    let now = Instant::now();
+    account.charge_slice();
+
+    Remains {
+        ended,
+        usage: Usage {
+            wall_us: (now - started).as_micros() as u64,
+            cpu_us: account.cpu_time().as_micros() as u64,
+            fuel: fuel_used,
+            memory_bytes_peak: limiter.peak(),
+            output_bytes: 0,
+            log_bytes: said.bytes,
+            log_bytes_dropped: said.bytes_dropped,
+        },
+        said,
+        grant,
+        effects: Effects {
+            children,
+            refusals,
+            memory_refused: limiter.refused(),
+            memory_limit: limiter.limit(),
+            hostcall_bytes_max,
+            frames,
+            waiting: account.is_waiting(),
+        },
+        late_us: now.saturating_duration_since(deadline).as_micros() as u64,
+    }
+}
+
+/// Everything in which guest code can run: instantiation with its start functions, lowering with
+/// the guest's `realloc`, the call, lifting, and the guest's post-return.
+async fn call_export(
+    prepared: &Prepared,
+    store: &mut Store<State>,
+    call: Call,
+    deadline: Instant,
+    fuel: Option<u64>,
+) -> wasmtime::Result<Returned> {
+    if let Some(fuel) = fuel {
+        store.set_fuel(fuel)?;
+    }
+    let component = prepared.pre.instantiate_async(&mut *store).await?;
+    let handler = component.hardstop_job_handler();
+    match call {
+        Call::Describe => handler.call_describe(store).await.map(Returned::Described),
+        Call::Run(mut job) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            job.deadline_ms = left.as_millis() as u64;
+            handler.call_run(store, &job).await.map(Returned::Ran)
+        }
+    }
+}
+
+impl Grant {
+    /// What a guest may do while it describes itself: nothing.
+    pub(crate) fn none() -> Self {
+        Self {
+            type_name: None,
+            capabilities: Capabilities::default(),
+            input_bytes_max: 0,
+            trace_parent: None,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What a guest may call: the host's side of `hardstop:job`, and WASI.
+
+mod chains;
+mod config;
+mod log;
+mod progress;
+
+pub use chains::{CHILDREN_BYTES_MAX, CHILDREN_MAX};
+pub(crate) use chains::{NewJobError, new_job};
+
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime_wasi::p2::bindings::sockets;
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
+
+use crate::binding::JobComponent;
+use crate::state::State;
+
+/// The interfaces that a component may import, as prefixes of their names.
+pub(crate) const OFFERED: [&str; 11] = [
+    "hardstop:job/types@",
+    "hardstop:job/log@",
+    "hardstop:job/progress@",
+    "hardstop:job/chains@",
+    "hardstop:job/config@",
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
+
+/// Links all that can be imported.
+///
+/// `wasi:filesystem` and `wasi:sockets` are linked because standard libraries import them whether or
+/// not a program uses them. Neither leads anywhere: no directory is preopened, and a file can only
+/// be opened through one; sockets and name look-ups are refused before the operating system is asked
+/// for anything, and each try is recorded as a refusal.
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    JobComponent::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+
+    // Once more, with getters that take note: they are called at each call of the interface.
+    linker.allow_shadowing(true);
+    sockets::tcp_create_socket::add_to_linker::<State, WasiSockets>(linker, |state| {
+        state.refuse_network();
+        state.sockets()
+    })?;
+    sockets::udp_create_socket::add_to_linker::<State, WasiSockets>(linker, |state| {
+        state.refuse_network();
+        state.sockets()
+    })?;
+    sockets::ip_name_lookup::add_to_linker::<State, WasiSockets>(linker, |state| {
+        state.refuse_network();
+        state.sockets()
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+impl crate::binding::hardstop::job::types::Host for State {}

@@ -1,0 +1,155 @@
+//! The sandbox: engines, the clock that interrupts guests, and the threads that guests run on.
+
+use std::sync::Arc;
+
+use hardstop_domain::quantity::format_size;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use wasmtime::PoolingAllocationConfig;
+
+use crate::config::{PROFILES_MAX, SandboxConfig, SandboxError};
+use crate::engine::Engines;
+use crate::queue::Queue;
+use crate::ticker::{Ticker, prefer_this_thread};
+
+/// How many mappings a live guest takes, roughly: its memories, tables and stack, and their guards.
+const MAPS_PER_INSTANCE: u64 = 6;
+
+/// Where guests run. Cheap to clone; the last clone ends the threads.
+///
+/// Guests have threads of their own, apart from the runtime that calls in: whatever they do, they
+/// delay no heartbeat and no request there.
+#[derive(Clone)]
+pub struct Sandbox {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: SandboxConfig,
+    pub(crate) engines: Arc<Engines>,
+    pub(crate) ticker: Arc<Ticker>,
+    pub(crate) queue: Arc<Queue>,
+    /// As many permits as the pools have slots.
+    pub(crate) slots: Arc<Semaphore>,
+    /// Drives the timers of guests that wait. Its one thread runs no guest.
+    timer: Option<Runtime>,
+}
+
+impl Sandbox {
+    /// Starts the threads. Engines are made when a component is prepared.
+    pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        config.check()?;
+        let ticker = Arc::new(Ticker::start(config.tick)?);
+        let timer = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("hardstop-timer")
+            .on_thread_start(|| {
+                prefer_this_thread();
+            })
+            .enable_time()
+            .build()
+            .map_err(|source| SandboxError::Thread {
+                name: "hardstop-timer",
+                source,
+            })?;
+        // From here on, dropping `shared` ends what has been started.
+        let shared = Shared {
+            engines: Arc::new(Engines::new(config.clone(), ticker.clone())),
+            ticker,
+            queue: Queue::new(),
+            slots: Arc::new(Semaphore::new(config.instances_max as usize)),
+            timer: Some(timer),
+            config,
+        };
+        shared.start_guest_threads()?;
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// What an operator may want to know of this machine, as names and values.
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let config = &self.shared.config;
+        let yes_no = |yes: bool| if yes { "yes" } else { "no" };
+        let slots = u64::from(config.instances_max);
+        let memories = config.memories_per_component();
+        let maps = match max_map_count() {
+            Some(count) => {
+                let room = count / MAPS_PER_INSTANCE;
+                let verdict = if room > slots {
+                    "enough"
+                } else {
+                    "too low: raise it"
+                };
+                format!("{count} (about {room} live guests; {verdict} for {slots})")
+            }
+            None => "unknown".to_owned(),
+        };
+        [
+            ("guest threads", config.guest_threads.to_string()),
+            ("attempts at once", slots.to_string()),
+            ("memories per component", memories.to_string()),
+            (
+                "memory ceiling",
+                format_size(config.ceiling.memory_bytes_max),
+            ),
+            ("tick", format!("{:?}", config.tick)),
+            (
+                "clock thread preferred",
+                yes_no(self.shared.ticker.is_preferred()).to_owned(),
+            ),
+            (
+                "page-map scan",
+                yes_no(PoolingAllocationConfig::is_pagemap_scan_available()).to_owned(),
+            ),
+            ("vm.max_map_count", maps),
+            (
+                "engines",
+                format!("{} of {PROFILES_MAX}", self.shared.engines.in_use().len()),
+            ),
+            (
+                "stack limits in use",
+                self.shared.engines.in_use().join(", "),
+            ),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+}
+
+impl Shared {
+    fn start_guest_threads(&self) -> Result<(), SandboxError> {
+        let name = "hardstop-guest";
+        for _ in 0..self.config.guest_threads {
+            let queue = self.queue.clone();
+            let timer = self.timer.as_ref().map(|runtime| runtime.handle().clone());
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || {
+                    // WASI's clocks make tokio timers; this is where they find their driver.
+                    let _entered = timer.as_ref().map(|handle| handle.enter());
+                    queue.work();
+                })
+                .map_err(|source| SandboxError::Thread { name, source })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(timer) = self.timer.take() {
+            // Waiting for it is not allowed where an async runtime drops the sandbox.
+            timer.shutdown_background();
+        }
+    }
+}
+
+fn max_map_count() -> Option<u64> {
+    std::fs::read_to_string("/proc/sys/vm/max_map_count")
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}

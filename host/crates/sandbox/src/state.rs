@@ -1,0 +1,127 @@
+//! What the host keeps beside one instance: the data of its store.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use hardstop_domain::capability::Refusal;
+use hardstop_domain::{Capabilities, NewChain, TypeName};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::account::Account;
+use crate::backtrace::Snapshot;
+use crate::journal::{Journal, Stream};
+use crate::limiter::Limiter;
+use crate::stdio::LogStream;
+
+/// How many handles to the host's resources (streams, pollables) a guest may hold.
+pub(crate) const HANDLES_MAX: usize = 1024;
+/// How many random bytes a guest may ask for in one call.
+const RANDOM_BYTES_MAX: u64 = 1 << 20;
+/// How many different refused calls are remembered.
+const REFUSALS_MAX: usize = 16;
+
+/// The data of an attempt's store.
+pub(crate) struct State {
+    pub(crate) limiter: Limiter,
+    pub(crate) journal: Arc<Mutex<Journal>>,
+    pub(crate) grant: Grant,
+    pub(crate) children: Vec<NewChain>,
+    /// Bytes of the children's inputs together.
+    pub(crate) children_bytes: u64,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) account: Arc<Account>,
+    /// Where the guest was at one of the last ticks before its limit.
+    pub(crate) snapshot: Snapshot,
+    table: ResourceTable,
+    /// Built when the guest first asks for it: many handlers never do.
+    wasi: Option<WasiCtx>,
+}
+
+/// What the guest may do, and in whose name.
+pub(crate) struct Grant {
+    /// None while the guest describes itself: it is nobody's attempt then.
+    pub(crate) type_name: Option<TypeName>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) input_bytes_max: u64,
+    pub(crate) trace_parent: Option<String>,
+}
+
+impl Grant {
+    /// The type's name, for messages.
+    pub(crate) fn name(&self) -> &str {
+        self.type_name.as_ref().map_or("describe", TypeName::as_str)
+    }
+}
+
+impl State {
+    pub(crate) fn new(
+        limiter: Limiter,
+        journal: Journal,
+        grant: Grant,
+        account: Arc<Account>,
+        deadline: Instant,
+        cpu_time_max: std::time::Duration,
+    ) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES_MAX);
+        Self {
+            limiter,
+            journal: Arc::new(Mutex::new(journal)),
+            grant,
+            children: Vec::new(),
+            children_bytes: 0,
+            refusals: Vec::new(),
+            account,
+            snapshot: Snapshot::new(deadline, cpu_time_max),
+            table,
+            wasi: None,
+        }
+    }
+
+    /// Records a refused call, and hands out the text for the guest.
+    pub(crate) fn refuse(&mut self, refusal: Refusal) -> String {
+        let text = format!("{}; to grant it:\n{}", refusal.rule, refusal.grant);
+        if self.refusals.len() < REFUSALS_MAX && !self.refusals.contains(&refusal) {
+            self.refusals.push(refusal);
+        }
+        text
+    }
+
+    /// Records an attempt to reach the network, for which there is no grant.
+    pub(crate) fn refuse_network(&mut self) {
+        let name = self.grant.name();
+        self.refuse(Refusal {
+            capability: "network".to_owned(),
+            rule: format!("type `{name}` may not open sockets or look up names: no type may"),
+            grant: "# no capability grants sockets in this version".to_owned(),
+        });
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let ctx = self.wasi.get_or_insert_with(|| context(&self.journal));
+        WasiCtxView {
+            ctx,
+            table: &mut self.table,
+        }
+    }
+}
+
+/// Clocks, random numbers, and streams that lead into the log. No environment, arguments, files or
+/// network: the builder grants none unless told to.
+fn context(journal: &Arc<Mutex<Journal>>) -> WasiCtx {
+    let stream = |stream| LogStream {
+        journal: journal.clone(),
+        stream,
+    };
+    WasiCtx::builder()
+        .stdout(stream(Stream::Output))
+        .stderr(stream(Stream::Error))
+        .max_random_size(RANDOM_BYTES_MAX)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .build()
+}

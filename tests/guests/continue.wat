@@ -1,0 +1,16 @@
+;; Continues the chain with its input, as type `next`, in a second, at priority -5.
+(core module $main
+  (import "libc" "memory" (memory 1))
+  (data (i32.const 512) "next")
+  (func (export "run") (param $input i32) (param $length i32) (result i32)
+    (i32.store8 (i32.const 1024) (i32.const 0))
+    (i32.store8 (i32.const 1032) (i32.const 1))
+    (i32.store (i32.const 1040) (i32.const 512))
+    (i32.store (i32.const 1044) (i32.const 4))
+    (i32.store (i32.const 1048) (local.get $input))
+    (i32.store (i32.const 1052) (local.get $length))
+    (i32.store8 (i32.const 1056) (i32.const 1))
+    (i64.store (i32.const 1064) (i64.const 1000))
+    (i32.store8 (i32.const 1072) (i32.const 1))
+    (i32.store16 (i32.const 1074) (i32.const -5))
+    (i32.const 1024)))

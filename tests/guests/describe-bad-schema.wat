@@ -1,0 +1,16 @@
+;; Describes its input by something that is no schema.
+(core module $main
+  (import "libc" "memory" (memory 1))
+  (data (i32.const 512) "good")
+  (data (i32.const 544) "{]")
+  (func (export "describe") (result i32)
+    (i32.store (i32.const 1024) (i32.const 1032))
+    (i32.store (i32.const 1028) (i32.const 1))
+    (i32.store (i32.const 1032) (i32.const 512))
+    (i32.store (i32.const 1036) (i32.const 4))
+    (i32.store (i32.const 1048) (i32.const 544))
+    (i32.store (i32.const 1052) (i32.const 2))
+    (i32.store (i32.const 1056) (i32.const 544))
+    (i32.store (i32.const 1060) (i32.const 2))
+    (i32.const 1024))
+  (func (export "run") (param i32 i32) (result i32) (unreachable)))

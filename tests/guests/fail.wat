@@ -1,0 +1,15 @@
+;; Fails with its input as the message, for good, with details that are not JSON.
+(core module $main
+  (import "libc" "memory" (memory 1))
+  (data (i32.const 512) "not \22json")
+  (func (export "run") (param $input i32) (param $length i32) (result i32)
+    (i32.store8 (i32.const 1024) (i32.const 1))
+    (i32.store8 (i32.const 1032) (i32.const 1))
+    (i32.store (i32.const 1036) (local.get $input))
+    (i32.store (i32.const 1040) (local.get $length))
+    (i32.store8 (i32.const 1048) (i32.const 1))
+    (i64.store (i32.const 1056) (i64.const 7000))
+    (i32.store8 (i32.const 1064) (i32.const 1))
+    (i32.store (i32.const 1068) (i32.const 512))
+    (i32.store (i32.const 1072) (i32.const 9))
+    (i32.const 1024)))

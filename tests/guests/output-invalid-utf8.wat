@@ -1,0 +1,7 @@
+;; Returns bytes that are not UTF-8.
+(core module $main
+  (import "libc" "memory" (memory 1))
+  (import "libc" "complete" (func $complete (param i32 i32) (result i32)))
+  (data (i32.const 512) "\"\ff\fe\"")
+  (func (export "run") (param i32 i32) (result i32)
+    (call $complete (i32.const 512) (i32.const 4))))
