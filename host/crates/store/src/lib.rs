@@ -1,0 +1,161 @@
+//! Where Hardstop keeps its jobs.
+//!
+//! One trait, [`Store`], with few coarse operations, each one transaction. No transaction leaves it.
+//! [`connect`] opens the store that a database URL names. All SQL of the project is in this crate,
+//! in files of the same names under `postgres/` and `sqlite/`.
+
+#![forbid(unsafe_code)]
+
+mod connect;
+mod error;
+mod migration;
+mod operation;
+mod postgres;
+mod record;
+mod row;
+mod sqlite;
+mod store;
+mod transaction;
+mod view;
+mod wake;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hardstop_domain::{Digest, JobId, NewChain, SessionId};
+
+pub use connect::{ConnectOptions, connect};
+pub use error::StoreError;
+pub use record::*;
+
+/// The durable side of Hardstop. Every implementation passes the one conformance suite.
+///
+/// * Each operation is one transaction (or one statement) and has a timeout.
+/// * The database's clock decides.
+/// * Every write of a worker names its lease token; a row that no longer carries it is left alone.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Which database this is, for people: `SQLite 3.50.4, data/hardstop.db`. Without secrets.
+    async fn describe(&self) -> Result<String, StoreError>;
+
+    /// Brings the schema to this host's version. Safe when two hosts do it at once. Returns the
+    /// names of the migrations applied now.
+    async fn migrate(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Fails with [`StoreError::SchemaBehind`] or [`StoreError::SchemaAhead`] where the schema is not
+    /// this host's.
+    async fn check_schema(&self) -> Result<(), StoreError>;
+
+    /// Upkeep that any host may do at any time, such as making the partitions of the coming days.
+    async fn maintain(&self) -> Result<(), StoreError>;
+
+    // --- Components and types ---
+
+    /// Stores a component and makes its types the active ones, as one deployment. Deploying the same
+    /// again makes a new deployment of the same component.
+    async fn deploy(&self, deployment: NewDeployment) -> Result<Deployment, StoreError>;
+    /// The bytes of a component.
+    async fn component_bytes(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Every component, newest first.
+    async fn components(&self) -> Result<Vec<Component>, StoreError>;
+    /// Every active type, by name.
+    async fn types(&self) -> Result<Vec<ActiveType>, StoreError>;
+
+    // --- Starting ---
+
+    /// Starts chains, all or none. Wakes idle workers after the commit. Fails with
+    /// [`StoreError::UnknownType`] where a type is not deployed. After a transient error nobody knows
+    /// whether the chains were started; started again with the same ids, they are either started now
+    /// or a [`StoreError::DuplicateJob`].
+    async fn enqueue(&self, chains: &[NewChain]) -> Result<(), StoreError>;
+
+    // --- Working ---
+
+    /// Registers a worker process. `lease_duration` is how long it is trusted without a heartbeat.
+    async fn open_session(
+        &self,
+        host: &str,
+        lease_duration: Duration,
+    ) -> Result<SessionId, StoreError>;
+
+    /// Renews the session's lease. It is the only renewal, however many jobs run.
+    async fn heartbeat(&self, session: SessionId) -> Result<Heartbeat, StoreError>;
+
+    /// Ends a session: what it still holds becomes ready, uncounted.
+    async fn close_session(&self, session: SessionId) -> Result<u64, StoreError>;
+
+    /// Leases up to `request.total` ready jobs, at most the quota of each type; in turns between the
+    /// types, and inside a type by priority, due time and id. Jobs come back in the order in which
+    /// they are to run. Fails with [`StoreError::SessionEnded`] for a session that is dead or unknown;
+    /// gives nothing to one whose lease has run out, until its heartbeat renews it. After a transient
+    /// error nobody knows whether jobs were leased: the next heartbeat tells (see [`Heartbeat::held`]).
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<ClaimedJob>, StoreError>;
+
+    /// Writes what attempts came to, all in one transaction: finishes, retries, continuations,
+    /// children and attempt records. Answers in the order of the batch. A bad settlement is refused
+    /// alone; the others stand. A settlement that was already written is answered as before, so a
+    /// batch whose reply was lost may be sent again.
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, StoreError>;
+
+    /// Ends the sessions whose lease has run out and gives their jobs back: ready, the attempt not
+    /// counted, `rescues` one higher, the lost attempt recorded. A job that has been rescued
+    /// [`hardstop_domain::transition::RESCUES_MAX`] times is discarded as `lost`.
+    async fn rescue(&self) -> Result<Vec<Rescued>, StoreError>;
+
+    /// Makes the scheduled jobs ready whose time has come, a bounded batch. Returns how many, and
+    /// when the next one is due.
+    async fn promote_due(&self) -> Result<Promoted, StoreError>;
+
+    // --- Operating ---
+
+    /// Cancels a job that is not final. A running one loses its lease there and then; its worker
+    /// sees that at its next heartbeat, which a wake-up brings forward.
+    async fn cancel(&self, job: JobId) -> Result<Cancelled, StoreError>;
+
+    /// Makes a discarded or cancelled job ready again, its attempts and rescues counted from zero
+    /// (its attempt records stay), or a scheduled one at once. Reopens its chain.
+    async fn retry(&self, job: JobId) -> Result<Retried, StoreError>;
+
+    // --- Reading ---
+
+    /// One job in full, with its attempts.
+    async fn job(&self, id: JobId) -> Result<Option<JobDetail>, StoreError>;
+    /// A page of jobs, newest first. Fails with [`StoreError::UnknownType`] for a type that was never
+    /// deployed.
+    async fn jobs(&self, query: &JobQuery) -> Result<Vec<JobSummary>, StoreError>;
+    /// The jobs of a chain, oldest first; none where there is no such chain.
+    async fn chain(&self, id: hardstop_domain::ChainId) -> Result<Vec<JobSummary>, StoreError>;
+    /// Every session that has not ended.
+    async fn sessions(&self) -> Result<Vec<Session>, StoreError>;
+
+    // --- Waking ---
+
+    /// A listener that hears of what other processes and this one commit. The listener is ready when
+    /// this returns: listen first, then look, then sleep.
+    async fn listen(&self) -> Result<Box<dyn Listener>, StoreError>;
+
+    /// Sends what is still to be sent and closes every connection.
+    async fn close(&self);
+}
+
+/// Hears that something was committed. Coalesced, and never a promise: a polling backstop is
+/// needed beside it.
+#[async_trait]
+pub trait Listener: Send {
+    /// Waits for the next wake-up. Cancel-safe. Reconnects by itself, and then wakes, because
+    /// something may have been missed.
+    async fn wait(&mut self) -> Wake;
+}
+
+/// What a wake-up is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wake {
+    /// Anything may have changed: jobs became ready, were cancelled, or a type was deployed.
+    Any,
+    /// Jobs became ready.
+    Ready,
+    /// A running job was cancelled.
+    Cancelled,
+    /// A type was deployed.
+    Deployed,
+}

@@ -1,0 +1,88 @@
+//! The operations of the store, each over the statements of either database.
+
+pub(crate) mod deploy;
+pub(crate) mod enqueue;
+pub(crate) mod lease;
+pub(crate) mod operate;
+pub(crate) mod read;
+pub(crate) mod settle;
+
+use std::future::Future;
+
+use crate::StoreError;
+use crate::transaction::Transaction;
+
+/// Statements that belong together. They are owned values, because SQLite's writer runs them on its
+/// own task, and they can be run again, because a connection may turn out to be broken.
+pub(crate) trait Operation: Send + Sync + 'static {
+    /// What comes of it.
+    type Output: Send + 'static;
+
+    /// How it is to be run.
+    fn mode(&self) -> Mode;
+
+    /// Runs it. What it did is undone where it fails.
+    fn run(
+        &self,
+        tx: &mut dyn Transaction,
+    ) -> impl Future<Output = Result<Self::Output, StoreError>> + Send;
+}
+
+/// How an operation is to be run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mode {
+    pub(crate) access: Access,
+    /// Whether it has several statements that stand or fall together. One alone is a transaction
+    /// by itself and saves two round trips.
+    pub(crate) atomic: bool,
+    /// Whether it may be run again when the connection broke and nobody knows if it was committed.
+    pub(crate) resend: bool,
+}
+
+/// What an operation needs of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Reads only.
+    Read,
+    /// Writes what must survive a crash of the database.
+    Write,
+    /// Writes leases, which may be lost in a crash: the jobs are ready again then, and the token
+    /// keeps the old holder from settling them. On connections of their own, so that no
+    /// other work makes a heartbeat late.
+    Lease,
+}
+
+impl Mode {
+    pub(crate) const READ: Self = Self {
+        access: Access::Read,
+        atomic: false,
+        resend: true,
+    };
+    /// One statement.
+    pub(crate) const WRITE: Self = Self {
+        access: Access::Write,
+        atomic: false,
+        resend: false,
+    };
+    /// Several statements.
+    pub(crate) const WRITE_ATOMIC: Self = Self {
+        atomic: true,
+        ..Self::WRITE
+    };
+    pub(crate) const LEASE: Self = Self {
+        access: Access::Lease,
+        ..Self::WRITE
+    };
+
+    pub(crate) const fn resend(self) -> Self {
+        Self {
+            resend: true,
+            ..self
+        }
+    }
+}
+
+/// A defect of this crate, not of the caller or the database: a value of ours that JSON cannot hold.
+pub(crate) fn unwritable(reason: String) -> StoreError {
+    StoreError::Invalid(reason)
+}

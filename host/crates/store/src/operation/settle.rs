@@ -1,0 +1,292 @@
+//! Writing what attempts came to.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use hardstop_domain::{ChainId, JobId, LeaseToken, Next, State, TypeName};
+
+use super::enqueue::TypeIds;
+use super::{Mode, Operation};
+use crate::StoreError;
+use crate::record::{Settled, Settlement};
+use crate::row::{
+    AttemptRow, FinishRow, JobRow, RequeueRow, UsageRow, check_payload, json, log_json, signed,
+};
+use crate::transaction::Transaction;
+use crate::view::Held;
+
+/// A settlement that can be written, as rows.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    job: JobId,
+    token: LeaseToken,
+    change: Change,
+    /// What is known of the attempt's record before its row is; the rest is filled in then.
+    attempt: Option<AttemptRow>,
+    next: Option<Continuation>,
+    children: Vec<JobRow>,
+}
+
+#[derive(Debug)]
+enum Change {
+    Finish(FinishRow),
+    Requeue(RequeueRow),
+}
+
+#[derive(Debug)]
+struct Continuation {
+    row: JobRow,
+    inherits_priority: bool,
+}
+
+/// The types that a settlement starts jobs of.
+pub(crate) fn types_named(settlement: &Settlement) -> impl Iterator<Item = &TypeName> {
+    let next = match &settlement.next {
+        Next::Continue { job } => Some(&job.type_name),
+        _ => None,
+    };
+    settlement
+        .children
+        .iter()
+        .map(|child| &child.first.type_name)
+        .chain(next)
+}
+
+impl Planned {
+    /// The rows of a settlement, or a sentence that says why it cannot be written.
+    pub(crate) fn new(settlement: &Settlement, types: &TypeIds) -> Result<Self, String> {
+        let finishes = matches!(
+            settlement.next,
+            Next::Complete { .. } | Next::Continue { .. }
+        );
+        if !finishes && !settlement.children.is_empty() {
+            return Err(format!(
+                "{} chains started by an attempt that did not complete or continue",
+                settlement.children.len()
+            ));
+        }
+        let type_id = |name: &TypeName| {
+            types
+                .get(name)
+                .copied()
+                .ok_or_else(|| format!("type `{name}` is not deployed"))
+        };
+        let children = settlement
+            .children
+            .iter()
+            .map(|child| JobRow::new(&child.first, child.id(), type_id(&child.first.type_name)?))
+            .collect::<Result<Vec<_>, String>>()?;
+        let next = match &settlement.next {
+            Next::Continue { job } => Some(Continuation {
+                // The chain is known once the row is.
+                row: JobRow::new(job, ChainId(job.id.0), type_id(&job.type_name)?)?,
+                inherits_priority: job.priority.is_none(),
+            }),
+            _ => None,
+        };
+        let change = change(settlement)?;
+        let attempt = match finishes {
+            true => None,
+            false => Some(attempt(settlement)?),
+        };
+        Ok(Self {
+            job: settlement.job,
+            token: settlement.token,
+            change,
+            attempt,
+            next,
+            children,
+        })
+    }
+
+    fn makes_ready(&self) -> bool {
+        let requeued =
+            matches!(&self.change, Change::Requeue(row) if row.delay_ms.unwrap_or(0) == 0);
+        let next = self.next.as_ref().map(|next| &next.row);
+        requeued
+            || next
+                .into_iter()
+                .chain(&self.children)
+                .any(|row| row.delay_ms == 0)
+    }
+
+    /// The rows that stand only if the job still carried the lease.
+    fn follow(&self, held: &Held, attempts: &mut Vec<AttemptRow>, jobs: &mut Vec<JobRow>) {
+        if let Some(draft) = &self.attempt {
+            let change = match &self.change {
+                Change::Requeue(row) => row.attempt_change,
+                Change::Finish(_) => 0,
+            };
+            attempts.push(AttemptRow {
+                run: held.run,
+                attempt: held.attempt - change,
+                started_at: held.claimed_at.map_or(0, |at| at.0),
+                ..draft.clone()
+            });
+        }
+        if let Some(next) = &self.next {
+            let mut row = next.row.clone();
+            row.chain_id = held.chain_id.0;
+            if next.inherits_priority {
+                row.priority = held.priority;
+            }
+            jobs.push(row);
+        }
+        jobs.extend(self.children.iter().cloned());
+    }
+}
+
+fn change(settlement: &Settlement) -> Result<Change, String> {
+    let held = Some(settlement.token.0);
+    let finish = |state: State| -> Result<FinishRow, String> {
+        Ok(FinishRow {
+            id: settlement.job.0,
+            held,
+            token: held,
+            state: state.code(),
+            outcome: settlement.outcome.code(),
+            output: None,
+            failure: settlement.failure.as_ref().map(json).transpose()?,
+            log: None,
+            continued_to: None,
+            usage: Some(UsageRow::from(&settlement.usage)),
+        })
+    };
+    let requeue = |delay_ms: Option<u64>, attempt_change, snoozes_change| {
+        Change::Requeue(RequeueRow {
+            id: settlement.job.0,
+            held,
+            delay_ms: delay_ms.map(|ms| signed(ms.min(hardstop_domain::job::DELAY_MS_MAX))),
+            attempt_change,
+            snoozes_change,
+            rescues_change: 0,
+        })
+    };
+    Ok(match &settlement.next {
+        Next::Complete { output } => {
+            check_payload("output", output)?;
+            Change::Finish(FinishRow {
+                output: Some(output.clone()),
+                log: log_json(&settlement.log)?,
+                ..finish(State::Completed)?
+            })
+        }
+        Next::Continue { job } => Change::Finish(FinishRow {
+            continued_to: Some(job.id.0),
+            log: log_json(&settlement.log)?,
+            ..finish(State::Continued)?
+        }),
+        // Their log is in the attempt's record, which a replay keeps.
+        Next::Discard => Change::Finish(finish(State::Discarded)?),
+        Next::Cancel => Change::Finish(finish(State::Cancelled)?),
+        Next::Retry { delay_ms } => requeue(Some(*delay_ms), 0, 0),
+        Next::Snooze { delay_ms } => requeue(Some(*delay_ms), -1, 1),
+        Next::Release => requeue(None, -1, 0),
+    })
+}
+
+fn attempt(settlement: &Settlement) -> Result<AttemptRow, String> {
+    Ok(AttemptRow {
+        job_id: settlement.job.0,
+        token: Some(settlement.token.0),
+        started_at: 0,
+        run: 0,
+        session: settlement.token.session().0,
+        attempt: 0,
+        outcome: settlement.outcome.code(),
+        failure: settlement.failure.as_ref().map(json).transpose()?,
+        usage: Some(json(&settlement.usage)?),
+        log: log_json(&settlement.log)?,
+        progress: settlement.progress.as_ref().map(json).transpose()?,
+    })
+}
+
+/// Writes a part of the planned settlements: those at `part`, no job twice.
+pub(crate) struct Settle {
+    planned: Arc<Vec<Planned>>,
+    part: Vec<usize>,
+}
+
+impl Settle {
+    /// `part` is put in the order in which rows are locked.
+    pub(crate) fn new(planned: Arc<Vec<Planned>>, mut part: Vec<usize>) -> Self {
+        part.sort_by_key(|index| planned[*index].job);
+        Self { planned, part }
+    }
+
+    fn part(&self) -> impl Iterator<Item = &Planned> {
+        self.part.iter().map(|index| &self.planned[*index])
+    }
+}
+
+/// What became of the settlements at these places.
+pub(crate) struct SettledPart {
+    pub(crate) answers: Vec<(usize, Settled)>,
+    /// Whether a job became ready.
+    pub(crate) ready: bool,
+}
+
+impl Operation for Settle {
+    type Output = SettledPart;
+
+    fn mode(&self) -> Mode {
+        // A batch of plain completions is one statement, and so one round trip.
+        let one_statement = self.part().all(|planned| {
+            matches!(planned.change, Change::Finish(_))
+                && planned.attempt.is_none()
+                && planned.next.is_none()
+                && planned.children.is_empty()
+        });
+        let mode = match one_statement {
+            true => Mode::WRITE,
+            false => Mode::WRITE_ATOMIC,
+        };
+        mode.resend()
+    }
+
+    async fn run(&self, tx: &mut dyn Transaction) -> Result<SettledPart, StoreError> {
+        let (mut finishes, mut requeues) = (Vec::new(), Vec::new());
+        for planned in self.part() {
+            match &planned.change {
+                Change::Finish(row) => finishes.push(row),
+                Change::Requeue(row) => requeues.push(row),
+            }
+        }
+        // Finishing rows are locked first: what depends on their end must come in later statements.
+        let mut accepted = tx.finish(&finishes).await?;
+        accepted.extend(tx.requeue(&requeues).await?);
+        let by_job: HashMap<JobId, &Held> = accepted.iter().map(|held| (held.id, held)).collect();
+
+        let (mut attempts, mut jobs) = (Vec::new(), Vec::new());
+        let mut answers = Vec::with_capacity(self.part.len());
+        let mut missed = Vec::new();
+        let mut ready = false;
+        for (index, planned) in self.part.iter().zip(self.part()) {
+            match by_job.get(&planned.job) {
+                Some(held) => {
+                    planned.follow(held, &mut attempts, &mut jobs);
+                    ready |= planned.makes_ready();
+                    answers.push((*index, Settled::Written));
+                }
+                None => missed.push((*index, planned)),
+            }
+        }
+        jobs.sort_by_key(|row| row.id);
+        tx.insert(&jobs.iter().collect::<Vec<_>>()).await?;
+        tx.attempt(&attempts).await?;
+
+        let leases: Vec<_> = missed.iter().map(|(_, p)| (p.job, p.token)).collect();
+        let before: HashSet<_> = tx.settled(&leases).await?.into_iter().collect();
+        for (index, planned) in missed {
+            let written = before.contains(&(planned.job, planned.token));
+            // Whoever wrote it may have died before it could wake anybody.
+            ready |= written && planned.makes_ready();
+            let answer = match written {
+                true => Settled::Written,
+                false => Settled::Stale,
+            };
+            answers.push((index, answer));
+        }
+        Ok(SettledPart { answers, ready })
+    }
+}

@@ -1,0 +1,256 @@
+//! The store on Postgres.
+
+mod migrate;
+mod row;
+mod transaction;
+mod wake;
+
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection, PgConnection};
+
+use crate::connect::bad_url;
+use crate::error::Interpreter;
+use crate::migration;
+use crate::operation::{Access, Mode, Operation};
+use crate::store::Backend;
+use crate::{ConnectOptions, Listener, StoreError, Wake};
+use transaction::{PgTransaction, sql};
+
+/// Beside the statement's own timeout: for the way there and back, and for a server that is gone and
+/// cannot keep to it.
+const GRACE: Duration = Duration::from_secs(2);
+/// A connection that was idle for longer is asked whether it still stands before it is used.
+const PING_AFTER: Duration = Duration::from_secs(1);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// One for claims, one for heartbeats, one to spare.
+const LEASE_CONNECTIONS: u32 = 3;
+/// Each is partitioned by the day of the job's id.
+const PARTITIONED: [&str; 3] = ["job_body", "job_done", "job_attempt"];
+
+/// A Postgres database.
+pub(crate) struct Postgres {
+    options: PgConnectOptions,
+    interpreter: Interpreter,
+    main: PgPool,
+    /// Its commits are asynchronous: see [`Access::Lease`].
+    lease: PgPool,
+    notifier: wake::Notifier,
+    /// When a connection was last found broken: the others may be, too.
+    lost_at: LostAt,
+}
+
+type LostAt = Arc<Mutex<Option<Instant>>>;
+
+impl Postgres {
+    pub(crate) async fn open(url: &str, options: &ConnectOptions) -> Result<Self, StoreError> {
+        let timeout = options.statement_timeout;
+        let base = PgConnectOptions::from_str(url)
+            // The driver's words are not shown: they may quote the URL, and with it a password.
+            .map_err(|_| bad_url(url, "not a Postgres URL"))?
+            .disable_statement_logging();
+        let base = match base.get_application_name() {
+            Some(_) => base,
+            None => base.application_name("hardstop"),
+        };
+        let interpreter = Interpreter {
+            database: name(&base),
+            timeout,
+        };
+        let settings = |options: PgConnectOptions, timeout: Duration| {
+            let ms = timeout.as_millis().max(1).to_string();
+            options.options([
+                ("statement_timeout", ms.as_str()),
+                ("lock_timeout", ms.as_str()),
+                ("idle_in_transaction_session_timeout", ms.as_str()),
+                // A server whose default is stricter would turn SKIP LOCKED into failures.
+                ("default_transaction_isolation", "read committed"),
+                // These tables are empty at one moment and full at the next, so a plan that was cached
+                // while a table, or a day's partition, was empty must not read all of it later.
+                ("enable_seqscan", "off"),
+            ])
+        };
+        let migrating = settings(base.clone(), migration::TIMEOUT);
+        let base = settings(base, timeout);
+        // A pool that cannot connect tries until its timeout and then forgets why; one connection
+        // tells at once.
+        match tokio::time::timeout(timeout + GRACE, base.connect()).await {
+            Ok(Ok(connection)) => drop(connection.close().await),
+            Ok(Err(error)) => return Err(interpreter.read(error.into())),
+            Err(_) => return Err(interpreter.timeout()),
+        }
+        let lost_at = LostAt::default();
+        let main = pool(&base, options.connections.max(1), timeout, &lost_at);
+        let asynchronous = base.clone().options([("synchronous_commit", "off")]);
+        Ok(Self {
+            lease: pool(&asynchronous, LEASE_CONNECTIONS, timeout, &lost_at),
+            notifier: wake::Notifier::start(main.clone(), timeout + GRACE),
+            main,
+            options: migrating,
+            interpreter,
+            lost_at,
+        })
+    }
+
+    /// Runs an operation once. A connection that fails or does not answer is not used again.
+    async fn once<O: Operation>(&self, operation: &O, mode: Mode) -> Result<O::Output, StoreError> {
+        let pool = match mode.access {
+            Access::Lease => &self.lease,
+            Access::Read | Access::Write => &self.main,
+        };
+        let mut connection = pool.acquire().await?;
+        let running = execute(&mut connection, operation, mode);
+        let result = tokio::time::timeout(self.interpreter.timeout + GRACE, running).await;
+        match result {
+            Ok(Err(error)) => {
+                let error = self.interpreter.read(error);
+                if matches!(error, StoreError::Unreachable { .. }) {
+                    drop(connection.detach());
+                    *self.lost_at.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(Instant::now());
+                }
+                Err(error)
+            }
+            Ok(done) => done,
+            Err(_) => {
+                drop(connection.detach());
+                Err(self.interpreter.timeout())
+            }
+        }
+    }
+}
+
+async fn execute<O: Operation>(
+    connection: &mut PgConnection,
+    operation: &O,
+    mode: Mode,
+) -> Result<O::Output, StoreError> {
+    if !mode.atomic {
+        return operation.run(&mut PgTransaction(connection)).await;
+    }
+    let mut transaction = connection.begin().await?;
+    match operation.run(&mut PgTransaction(&mut transaction)).await {
+        Ok(output) => {
+            transaction.commit().await?;
+            Ok(output)
+        }
+        Err(error) => {
+            // Its failure is the lesser news; the connection is dropped if it is broken.
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+fn pool(
+    options: &PgConnectOptions,
+    connections: u32,
+    timeout: Duration,
+    lost_at: &LostAt,
+) -> PgPool {
+    let lost_at = Arc::clone(lost_at);
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(timeout)
+        // A ping for each use would double the cost of a claim. One that lay idle is asked, and one
+        // that lay idle when another was found broken.
+        .test_before_acquire(false)
+        .before_acquire(move |connection, meta| {
+            let lost_at = *lost_at.lock().unwrap_or_else(PoisonError::into_inner);
+            async move {
+                let suspect = lost_at.is_some_and(|at| at.elapsed() < meta.idle_for);
+                if meta.idle_for < PING_AFTER && !suspect {
+                    return Ok(true);
+                }
+                let ping = tokio::time::timeout(PING_TIMEOUT, connection.ping()).await;
+                Ok(matches!(ping, Ok(Ok(()))))
+            }
+            .boxed()
+        })
+        .connect_lazy_with(options.clone())
+}
+
+/// The database for people: `localhost:5432/app`. No user, no password.
+fn name(options: &PgConnectOptions) -> String {
+    let database = options
+        .get_database()
+        .unwrap_or_else(|| options.get_username());
+    match options.get_socket() {
+        Some(socket) => format!("{}/{database}", socket.display()),
+        None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
+    }
+}
+
+impl Backend for Postgres {
+    async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        let mode = operation.mode();
+        let result = self.once(&operation, mode).await;
+        let result = match result {
+            // The connection was broken, most likely by a restart of the server; another may do.
+            Err(StoreError::Unreachable { .. }) if mode.resend => self.once(&operation, mode).await,
+            result => result,
+        };
+        result.map_err(|error| self.interpreter.read(error))
+    }
+
+    fn describe(&self, version: &str) -> String {
+        let number = version.split(' ').next().unwrap_or(version);
+        format!("Postgres {number}, {}", self.interpreter.database)
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        let applied = self
+            .interpreter
+            .within(migration::TIMEOUT, async {
+                migrate::migrate(self.options.connect().await?).await
+            })
+            .await?;
+        self.maintain().await?;
+        Ok(applied)
+    }
+
+    async fn check_schema(&self) -> Result<(), StoreError> {
+        self.interpreter
+            .within(self.interpreter.timeout + GRACE, async {
+                migrate::check(&mut *self.main.acquire().await?).await
+            })
+            .await
+    }
+
+    async fn maintain(&self) -> Result<(), StoreError> {
+        for table in PARTITIONED {
+            self.interpreter
+                .within(self.interpreter.timeout + GRACE, async {
+                    sql!("make_partitions")
+                        .bind(table)
+                        .execute(&self.main)
+                        .await?;
+                    Ok(())
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn wake(&self, kind: Wake) {
+        self.notifier.raise(kind);
+    }
+
+    async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {
+        let timeout = self.interpreter.timeout + GRACE;
+        let options = self.main.connect_options();
+        self.interpreter
+            .within(timeout, wake::listen((*options).clone(), timeout))
+            .await
+    }
+
+    async fn close(&self) {
+        self.notifier.close().await;
+        self.lease.close().await;
+        self.main.close().await;
+    }
+}

@@ -1,0 +1,34 @@
+-- Leases ready jobs: per type a limit over the literal partial index, in turns between the types.
+--
+-- The session's row is locked FOR SHARE: a rescue that is about to end the session waits for this
+-- claim (and then sees its jobs), or this claim waits for the rescue (and then sees the session dead).
+-- Without that, a claim could commit jobs of a dead session after the rescue had looked for them.
+WITH lease AS MATERIALIZED (
+    SELECT s.expires_at > clock_timestamp() AS trusted
+    FROM hardstop.session s
+    WHERE s.id = ($3::int8 >> 32)::int4 AND NOT s.dead
+    FOR SHARE
+), want AS MATERIALIZED (
+    SELECT w.type_id, w.quota, w.turn
+    FROM unnest($1::int4[], $2::int4[]) WITH ORDINALITY AS w (type_id, quota, turn)
+    WHERE (SELECT trusted FROM lease)
+), candidate AS MATERIALIZED (
+    SELECT c.id, w.turn, row_number() OVER (PARTITION BY w.type_id ORDER BY c.priority, c.due_at, c.id) AS round
+    FROM want w CROSS JOIN LATERAL (
+        SELECT j.id, j.priority, j.due_at
+        FROM hardstop.job_live j
+        WHERE j.state = 4 AND j.type_id = w.type_id
+        ORDER BY j.priority, j.due_at, j.id
+        LIMIT w.quota
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) c
+), leased AS (
+    UPDATE hardstop.job_live j
+    SET state = 5, lease_token = $3, attempt = j.attempt + 1, run = j.run + 1, claimed_at = clock_timestamp()
+    WHERE j.id = ANY (ARRAY(SELECT id FROM candidate ORDER BY round, turn LIMIT $4))
+    RETURNING j.*
+)
+SELECT s.alive, l.id, l.chain_id, l.type_id, l.lease_token, l.attempt, l.run, l.rescues, l.priority,
+       l.created_at, l.due_at, l.claimed_at, b.input, b.limits, b.trace_parent
+FROM (SELECT EXISTS (SELECT FROM lease) AS alive) s
+LEFT JOIN (leased l JOIN hardstop.job_body b ON b.id = l.id) ON true

@@ -1,0 +1,1 @@
+SELECT bytes FROM hardstop.component WHERE digest = $1

@@ -1,0 +1,2 @@
+-- The jobs that a session holds.
+SELECT id, lease_token FROM hardstop.job_live WHERE state = 5 AND (lease_token >> 32) = $1::int8

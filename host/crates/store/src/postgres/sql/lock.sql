@@ -1,0 +1,5 @@
+-- One live job, locked.
+SELECT id, chain_id, state, lease_token, attempt, run, rescues, priority, claimed_at
+FROM hardstop.job_live
+WHERE id = $1
+FOR UPDATE

@@ -1,0 +1,1 @@
+SELECT id, name FROM hardstop.job_type

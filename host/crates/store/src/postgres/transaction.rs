@@ -1,0 +1,357 @@
+//! The statements on Postgres. Row lists are bound column by column.
+
+use async_trait::async_trait;
+use hardstop_domain::{
+    ChainId, Digest, JobId, LeaseToken, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec,
+};
+use sqlx::PgConnection;
+
+use crate::StoreError;
+use crate::record::*;
+use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow, UsageRow};
+use crate::transaction::{JobPage, Transaction};
+use crate::view::{self, Held, View, all};
+
+/// A statement of this directory.
+macro_rules! sql {
+    ($name:literal) => {
+        sqlx::query(include_str!(concat!("sql/", $name, ".sql")))
+    };
+}
+pub(super) use sql;
+
+/// A connection, inside a transaction or between two.
+pub(super) struct PgTransaction<'c>(pub(super) &'c mut PgConnection);
+
+/// One column of a row list.
+fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(field).collect()
+}
+
+/// One column of what attempts used.
+fn usage(rows: &[&FinishRow], field: impl Fn(&UsageRow) -> i64) -> Vec<Option<i64>> {
+    column(rows, |row| row.usage.as_ref().map(&field))
+}
+
+#[async_trait]
+impl Transaction for PgTransaction<'_> {
+    async fn insert(&mut self, rows: &[&JobRow]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sql!("insert")
+            .bind(column(rows, |row| row.id))
+            .bind(column(rows, |row| row.chain_id))
+            .bind(column(rows, |row| row.type_id))
+            .bind(column(rows, |row| row.priority))
+            .bind(column(rows, |row| row.delay_ms))
+            .bind(column(rows, |row| row.input.as_str()))
+            .bind(column(rows, |row| row.limits.as_deref()))
+            .bind(column(rows, |row| row.trace_parent.as_deref()))
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn existing(&mut self, ids: &[JobId]) -> Result<Option<JobId>, StoreError> {
+        let row = sql!("existing")
+            .bind(column(ids, |id| id.0))
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.map(|row| row.uuid("id").map(JobId)).transpose()
+    }
+
+    async fn claim(
+        &mut self,
+        request: &ClaimRequest,
+    ) -> Result<(bool, Vec<ClaimedJob>), StoreError> {
+        let rows = sql!("claim")
+            .bind(column(&request.quotas, |(type_id, _)| type_id.0))
+            .bind(column(&request.quotas, |(_, quota)| *quota as i32))
+            .bind(request.token.0)
+            .bind(i64::from(request.total))
+            .fetch_all(&mut *self.0)
+            .await?;
+        view::claim(&rows)
+    }
+
+    async fn heartbeat(&mut self, session: SessionId) -> Result<bool, StoreError> {
+        let row = sql!("heartbeat")
+            .bind(session.0)
+            .fetch_optional(&mut *self.0)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    async fn held(&mut self, session: SessionId) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
+        let rows = sql!("held")
+            .bind(i64::from(session.0))
+            .fetch_all(&mut *self.0)
+            .await?;
+        all(&rows, view::lease)
+    }
+
+    async fn finish(&mut self, rows: &[&FinishRow]) -> Result<Vec<Held>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let fuel: Vec<Option<i64>> = column(rows, |row| row.usage.as_ref().and_then(|u| u.fuel));
+        let rows = sql!("finish")
+            .bind(column(rows, |row| row.id))
+            .bind(column(rows, |row| row.held))
+            .bind(column(rows, |row| row.token))
+            .bind(column(rows, |row| row.state))
+            .bind(column(rows, |row| row.outcome))
+            .bind(column(rows, |row| row.output.as_deref()))
+            .bind(column(rows, |row| row.failure.as_deref()))
+            .bind(column(rows, |row| row.log.as_deref()))
+            .bind(column(rows, |row| row.continued_to))
+            .bind(usage(rows, |usage| usage.wall_us))
+            .bind(usage(rows, |usage| usage.cpu_us))
+            .bind(fuel)
+            .bind(usage(rows, |usage| usage.memory_bytes_peak))
+            .bind(usage(rows, |usage| usage.output_bytes))
+            .bind(usage(rows, |usage| usage.log_bytes))
+            .bind(usage(rows, |usage| usage.log_bytes_dropped))
+            .fetch_all(&mut *self.0)
+            .await?;
+        all(&rows, view::held)
+    }
+
+    async fn requeue(&mut self, rows: &[&RequeueRow]) -> Result<Vec<Held>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sql!("requeue")
+            .bind(column(rows, |row| row.id))
+            .bind(column(rows, |row| row.held))
+            .bind(column(rows, |row| row.delay_ms))
+            .bind(column(rows, |row| row.attempt_change))
+            .bind(column(rows, |row| row.snoozes_change))
+            .bind(column(rows, |row| row.rescues_change))
+            .fetch_all(&mut *self.0)
+            .await?;
+        all(&rows, view::held)
+    }
+
+    async fn attempt(&mut self, rows: &[AttemptRow]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sql!("attempt")
+            .bind(column(rows, |row| row.job_id))
+            .bind(column(rows, |row| row.token))
+            .bind(column(rows, |row| row.started_at))
+            .bind(column(rows, |row| row.run))
+            .bind(column(rows, |row| row.session))
+            .bind(column(rows, |row| row.attempt))
+            .bind(column(rows, |row| row.outcome))
+            .bind(column(rows, |row| row.failure.as_deref()))
+            .bind(column(rows, |row| row.usage.as_deref()))
+            .bind(column(rows, |row| row.log.as_deref()))
+            .bind(column(rows, |row| row.progress.as_deref()))
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn settled(
+        &mut self,
+        leases: &[(JobId, LeaseToken)],
+    ) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sql!("settled")
+            .bind(column(leases, |(id, _)| id.0))
+            .bind(column(leases, |(_, token)| token.0))
+            .fetch_all(&mut *self.0)
+            .await?;
+        all(&rows, view::lease)
+    }
+
+    async fn open_session(
+        &mut self,
+        host: &str,
+        lease_duration_ms: i64,
+    ) -> Result<SessionId, StoreError> {
+        let row = sql!("open_session")
+            .bind(host)
+            .bind(lease_duration_ms)
+            .fetch_one(&mut *self.0)
+            .await?;
+        Ok(SessionId(row.int("id")?))
+    }
+
+    async fn end_session(&mut self, session: SessionId) -> Result<bool, StoreError> {
+        let row = sql!("end_session")
+            .bind(session.0)
+            .fetch_optional(&mut *self.0)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    async fn end_expired(&mut self) -> Result<(), StoreError> {
+        sql!("end_expired").execute(&mut *self.0).await?;
+        Ok(())
+    }
+
+    async fn orphan(
+        &mut self,
+        session: Option<SessionId>,
+        limit: i64,
+    ) -> Result<Vec<(Held, Option<String>)>, StoreError> {
+        let rows = sql!("orphan")
+            .bind(session.map(|session| i64::from(session.0)))
+            .bind(limit)
+            .fetch_all(&mut *self.0)
+            .await?;
+        all(&rows, |row| Ok((view::held(row)?, row.get_text("host")?)))
+    }
+
+    async fn promote(&mut self, limit: i64) -> Result<u64, StoreError> {
+        let done = sql!("promote").bind(limit).execute(&mut *self.0).await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn next_due(&mut self) -> Result<Option<i64>, StoreError> {
+        let row = sql!("next_due").fetch_optional(&mut *self.0).await?;
+        row.map(|row| row.int("due_in_us")).transpose()
+    }
+
+    async fn lock(&mut self, job: JobId) -> Result<Option<(Held, State)>, StoreError> {
+        let row = sql!("lock")
+            .bind(job.0)
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.map(|row| Ok((view::held(&row)?, row.state()?)))
+            .transpose()
+    }
+
+    async fn final_state(&mut self, job: JobId) -> Result<Option<State>, StoreError> {
+        let row = sql!("final_state")
+            .bind(job.0)
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.map(|row| row.state()).transpose()
+    }
+
+    async fn reopen(&mut self, job: JobId) -> Result<bool, StoreError> {
+        let row = sql!("reopen")
+            .bind(job.0)
+            .fetch_optional(&mut *self.0)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    async fn put_component(
+        &mut self,
+        digest: Digest,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        sql!("put_component")
+            .bind(&digest.0[..])
+            .bind(name)
+            .bind(bytes)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    async fn put_deployment(
+        &mut self,
+        deployment: &NewDeployment,
+        specs: &str,
+    ) -> Result<Timestamp, StoreError> {
+        let row = sql!("put_deployment")
+            .bind(deployment.id.0)
+            .bind(&deployment.component.0[..])
+            .bind(&deployment.name)
+            .bind(specs)
+            .fetch_one(&mut *self.0)
+            .await?;
+        row.time("created_at")
+    }
+
+    async fn put_type(
+        &mut self,
+        deployment: &NewDeployment,
+        spec: &TypeSpec,
+        text: &str,
+    ) -> Result<TypeId, StoreError> {
+        let row = sql!("put_type")
+            .bind(spec.name.as_str())
+            .bind(deployment.id.0)
+            .bind(text)
+            .fetch_one(&mut *self.0)
+            .await?;
+        Ok(TypeId(row.int("id")?))
+    }
+
+    async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = sql!("component_bytes")
+            .bind(&digest.0[..])
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.map(|row| row.bytes("bytes")).transpose()
+    }
+
+    async fn components(&mut self) -> Result<Vec<Component>, StoreError> {
+        let rows = sql!("components").fetch_all(&mut *self.0).await?;
+        all(&rows, view::component)
+    }
+
+    async fn types(&mut self) -> Result<Vec<ActiveType>, StoreError> {
+        let rows = sql!("types").fetch_all(&mut *self.0).await?;
+        all(&rows, view::active_type)
+    }
+
+    async fn type_ids(&mut self) -> Result<Vec<(TypeName, TypeId)>, StoreError> {
+        let rows = sql!("type_ids").fetch_all(&mut *self.0).await?;
+        all(&rows, view::type_number)
+    }
+
+    async fn job(&mut self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
+        let row = sql!("job").bind(id.0).fetch_optional(&mut *self.0).await?;
+        row.map(|row| view::detail(&row)).transpose()
+    }
+
+    async fn attempts(&mut self, id: JobId) -> Result<Vec<AttemptRecord>, StoreError> {
+        let rows = sql!("attempts").bind(id.0).fetch_all(&mut *self.0).await?;
+        all(&rows, view::attempt)
+    }
+
+    async fn jobs(&mut self, page: &JobPage) -> Result<Vec<JobSummary>, StoreError> {
+        let rows = sql!("jobs")
+            .bind(page.before)
+            .bind(page.type_id)
+            .bind(&page.states)
+            .bind(page.limit)
+            .bind(page.live)
+            .bind(page.done)
+            .fetch_all(&mut *self.0)
+            .await?;
+        all(&rows, view::summary)
+    }
+
+    async fn chain(&mut self, id: ChainId) -> Result<Vec<JobSummary>, StoreError> {
+        let rows = sql!("chain").bind(id.0).fetch_all(&mut *self.0).await?;
+        all(&rows, view::summary)
+    }
+
+    async fn sessions(&mut self) -> Result<Vec<Session>, StoreError> {
+        let rows = sql!("sessions").fetch_all(&mut *self.0).await?;
+        all(&rows, view::session)
+    }
+
+    async fn maintain(&mut self) -> Result<(), StoreError> {
+        sql!("maintain").execute(&mut *self.0).await?;
+        Ok(())
+    }
+
+    async fn version(&mut self) -> Result<String, StoreError> {
+        let row = sql!("version").fetch_one(&mut *self.0).await?;
+        row.text("version")
+    }
+}

@@ -1,0 +1,337 @@
+//! What goes into the store and what comes out of it.
+
+use std::time::Duration;
+
+use hardstop_domain::outcome::Progress;
+use hardstop_domain::{
+    ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, LogEntry, NewChain,
+    Next, OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
+};
+use serde::Serialize;
+
+/// A component and the types that it is to serve.
+#[derive(Debug, Clone)]
+pub struct NewDeployment {
+    /// The deployment's id.
+    pub id: DeploymentId,
+    /// The component's digest.
+    pub component: Digest,
+    /// A name for people: the manifest's.
+    pub name: String,
+    /// The component's bytes.
+    pub bytes: Vec<u8>,
+    /// The types. Each names `component`.
+    pub types: Vec<TypeSpec>,
+}
+
+/// A deployment as it was made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Deployment {
+    /// Its id.
+    pub id: DeploymentId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Its types, by name, with the numbers that they have in this database.
+    pub types: Vec<(TypeId, TypeName)>,
+}
+
+/// A stored component.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Component {
+    /// Its digest.
+    pub digest: Digest,
+    /// The name that it was last deployed under.
+    pub name: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// When it was first stored.
+    pub created_at: Timestamp,
+    /// The active types that it serves.
+    pub types: Vec<TypeName>,
+}
+
+/// A type that can be started.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ActiveType {
+    /// Its number.
+    pub id: TypeId,
+    /// The deployment that is in force.
+    pub deployment: DeploymentId,
+    /// When that was made.
+    pub deployed_at: Timestamp,
+    /// What it says.
+    pub spec: TypeSpec,
+}
+
+/// What a session asks for.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    /// The lease that the jobs get. One token, one claim.
+    pub token: LeaseToken,
+    /// The most jobs of each type. A type that is not named is not claimed.
+    pub quotas: Vec<(TypeId, u32)>,
+    /// The most jobs in all.
+    pub total: u32,
+}
+
+/// A leased job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClaimedJob {
+    /// Its id.
+    pub id: JobId,
+    /// Its chain.
+    pub chain_id: ChainId,
+    /// Its type.
+    pub type_id: TypeId,
+    /// The lease.
+    pub token: LeaseToken,
+    /// The number of this attempt, from 1. Snoozes, interruptions and rescues do not count.
+    pub attempt: u32,
+    /// The number of this run, from 1. Everything counts.
+    pub run: u32,
+    /// How often its host was lost.
+    pub rescues: u32,
+    /// Its priority, which a continuation inherits.
+    pub priority: i16,
+    /// JSON text.
+    pub input: String,
+    /// Limits that its start lowered.
+    pub limits: LimitsPatch,
+    /// W3C `traceparent` of its start.
+    pub trace_parent: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it could first have been claimed this time.
+    pub due_at: Timestamp,
+    /// When it was claimed.
+    pub claimed_at: Timestamp,
+}
+
+/// What an attempt came to, and what becomes of its job.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The job.
+    pub job: JobId,
+    /// The lease that it was claimed under.
+    pub token: LeaseToken,
+    /// What becomes of it.
+    pub next: Next,
+    /// The kind of outcome behind it.
+    pub outcome: OutcomeKind,
+    /// Why it failed, where it did.
+    pub failure: Option<Failure>,
+    /// What the attempt used.
+    pub usage: Usage,
+    /// What it said.
+    pub log: Vec<LogEntry>,
+    /// How far it said that it had come. Kept for attempts that did not complete or continue.
+    pub progress: Option<Progress>,
+    /// The chains that it started. Created with `Complete` and `Continue`; with any other `next`
+    /// there must be none.
+    pub children: Vec<NewChain>,
+}
+
+/// What the store made of a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// Written, now or by an earlier sending of the same settlement.
+    Written,
+    /// The lease was no longer the job's: nothing was written.
+    Stale,
+    /// The settlement cannot be written: nothing was, and the job still runs under its lease.
+    Refused(String),
+}
+
+/// The answer to a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Whether the session is alive. One that is not must stop its guests and open another.
+    pub alive: bool,
+    /// The jobs that the session held when the heartbeat was written, with their leases. What a
+    /// worker ran before it sent the heartbeat, has not settled, and does not find here, was
+    /// cancelled or rescued. What it finds here and neither runs nor is just claiming came with a
+    /// claim whose reply was lost: it should be settled with [`Next::Release`].
+    pub held: Vec<(JobId, LeaseToken)>,
+}
+
+/// A job taken from a dead session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rescued {
+    /// The job.
+    pub job: JobId,
+    /// The session that held it.
+    pub session: SessionId,
+    /// How often this has happened to it, this time included.
+    pub rescues: u32,
+    /// `ready`, or `discarded` where it happened too often.
+    pub state: State,
+}
+
+/// What a promotion did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promoted {
+    /// How many jobs became ready.
+    pub count: u64,
+    /// How long until the next scheduled job is due; zero where more are due than one batch holds.
+    pub next_due_in: Option<Duration>,
+}
+
+/// What a cancellation found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It was in this state and is cancelled.
+    Was(State),
+    /// It was final already.
+    Final(State),
+    /// There is no such job.
+    Unknown,
+}
+
+/// What a retry found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// It was in this state and is ready.
+    Was(State),
+    /// It is in a state in which it cannot be retried.
+    Not(State),
+    /// There is no such job.
+    Unknown,
+}
+
+/// A job, in a line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JobSummary {
+    /// Its id.
+    pub id: JobId,
+    /// Its chain.
+    pub chain_id: ChainId,
+    /// The name of its type.
+    #[serde(rename = "type")]
+    pub type_name: TypeName,
+    /// Its state.
+    pub state: State,
+    /// What its last attempt came to, once it is final.
+    pub outcome: Option<OutcomeKind>,
+    /// The number of its last or running attempt; 0 before the first.
+    pub attempt: u32,
+    /// How often its host was lost.
+    pub rescues: u32,
+    /// How often it snoozed.
+    pub snoozes: u32,
+    /// Its priority.
+    pub priority: i16,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it is, or was last, due.
+    pub due_at: Timestamp,
+    /// When its last run began.
+    pub started_at: Option<Timestamp>,
+    /// When it became final.
+    pub finished_at: Option<Timestamp>,
+    /// The session that runs it, or that settled it.
+    pub session: Option<SessionId>,
+}
+
+/// A job in full.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JobDetail {
+    /// The line.
+    #[serde(flatten)]
+    pub summary: JobSummary,
+    /// JSON text.
+    #[serde(serialize_with = "json_text")]
+    pub input: String,
+    /// Limits that its start lowered.
+    #[serde(skip_serializing_if = "LimitsPatch::is_empty")]
+    pub limits: LimitsPatch,
+    /// JSON text, once completed.
+    #[serde(serialize_with = "json_text_option")]
+    pub output: Option<String>,
+    /// Why it failed, where its last word was a failure.
+    pub failure: Option<Failure>,
+    /// What the attempt that finished it used.
+    pub usage: Option<Usage>,
+    /// The log of the attempt that finished it.
+    pub log: Vec<LogEntry>,
+    /// The next job of the chain, once continued.
+    pub continued_to: Option<JobId>,
+    /// The attempts that did not finish it well, oldest first.
+    pub attempts: Vec<AttemptRecord>,
+}
+
+/// An attempt that did not finish its job well.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AttemptRecord {
+    /// The number of the run, from 1; everything counts.
+    pub run: u32,
+    /// The number of the attempt, from 1; snoozes, interruptions and rescues do not count.
+    pub attempt: u32,
+    /// What it came to.
+    pub outcome: OutcomeKind,
+    /// Why, where it failed.
+    pub failure: Option<Failure>,
+    /// What it used. None where its host was lost.
+    pub usage: Option<Usage>,
+    /// What it said.
+    pub log: Vec<LogEntry>,
+    /// How far it said that it had come.
+    pub progress: Option<Progress>,
+    /// The session that ran it.
+    pub session: SessionId,
+    /// The host of that session.
+    pub host: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it was recorded.
+    pub finished_at: Timestamp,
+}
+
+/// The most jobs that one page holds.
+pub const JOB_QUERY_LIMIT_MAX: u32 = 1_000;
+
+/// Which jobs to list.
+#[derive(Debug, Clone, Default)]
+pub struct JobQuery {
+    /// Only this type.
+    pub type_name: Option<TypeName>,
+    /// Only this state.
+    pub state: Option<State>,
+    /// Only jobs older than this one: the last id of the page before.
+    pub before: Option<JobId>,
+    /// The most jobs, from 1 to [`JOB_QUERY_LIMIT_MAX`].
+    pub limit: u32,
+}
+
+/// A registered worker process.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Session {
+    /// Its number.
+    pub id: SessionId,
+    /// Its host and process.
+    pub host: String,
+    /// When it registered.
+    pub started_at: Timestamp,
+    /// Until when it is trusted.
+    pub expires_at: Timestamp,
+    /// Whether that has passed.
+    pub expired: bool,
+    /// How many jobs it holds.
+    pub running: u64,
+}
+
+fn json_text<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(value) => value.serialize(serializer),
+        Err(_) => serializer.serialize_str(text),
+    }
+}
+
+fn json_text_option<S: serde::Serializer>(
+    text: &Option<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match text {
+        Some(text) => json_text(text, serializer),
+        None => serializer.serialize_none(),
+    }
+}

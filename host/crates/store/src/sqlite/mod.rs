@@ -1,0 +1,230 @@
+//! The store on SQLite: one writer that commits in groups, and a pool of readers.
+
+mod migrate;
+mod row;
+mod transaction;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::connect::bad_url;
+use crate::error::Interpreter;
+use crate::migration;
+use crate::operation::{Access, Operation};
+use crate::store::Backend;
+use crate::wake::{Signal, SignalListener, Signals};
+use crate::{ConnectOptions, Listener, StoreError, Wake};
+use transaction::SqliteTransaction;
+use writer::{Call, Letter, Writer};
+
+/// Beside the wait for the lock of another process: for the work itself and for what is before it in the
+/// mailbox.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A SQLite file.
+pub(crate) struct Sqlite {
+    options: SqliteConnectOptions,
+    interpreter: Interpreter,
+    letters: mpsc::Sender<Letter>,
+    readers: SqlitePool,
+    signals: Signals,
+}
+
+impl Sqlite {
+    pub(crate) async fn open(path: &str, options: &ConnectOptions) -> Result<Self, StoreError> {
+        let url = format!("sqlite://{path}");
+        let path = file(&url, path)?;
+        let timeout = options.statement_timeout;
+        let interpreter = Interpreter {
+            database: path.display().to_string(),
+            timeout,
+        };
+        if !options.create && !path.exists() {
+            return Err(interpreter.unreachable("the file does not exist"));
+        }
+        let base = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(options.create)
+            .busy_timeout(timeout)
+            .foreign_keys(true)
+            .pragma("temp_store", "MEMORY")
+            // Rows go from the connection's thread to us through a channel; a full one would hold the
+            // write lock for as long as we are slow.
+            .row_buffer_size(1_024)
+            .disable_statement_logging();
+        let writing = base
+            .clone()
+            // Only has an effect on a file that is being created.
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal);
+        let reading = base.create_if_missing(false).pragma("query_only", "1");
+
+        let prepare = Self::prepare(&writing, options.create);
+        interpreter.within(timeout + GRACE, prepare).await?;
+        let signals = Signals::default();
+        let letters = Writer::start(writing.clone(), interpreter.clone(), signals.clone())
+            .await
+            .map_err(|error| interpreter.read(error))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(options.connections.max(1))
+            .acquire_timeout(timeout)
+            .test_before_acquire(false)
+            .connect_lazy_with(reading);
+        Ok(Self {
+            options: writing,
+            interpreter,
+            letters,
+            readers,
+            signals,
+        })
+    }
+
+    /// Makes the file a database, and migrates one that holds nothing yet: it was created just now, by
+    /// this process or by another that is not further.
+    async fn prepare(options: &SqliteConnectOptions, create: bool) -> Result<(), StoreError> {
+        let mut connection = connect(options).await?;
+        if create && migrate::is_empty(&mut connection).await? {
+            migrate::migrate(connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let call = Call {
+            operation,
+            result: None,
+            reply,
+        };
+        self.send(Letter::Write(Box::new(call))).await?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(self.interpreter.unreachable("the writer has stopped")))
+    }
+
+    async fn send(&self, letter: Letter) -> Result<(), StoreError> {
+        self.letters
+            .send(letter)
+            .await
+            .map_err(|_| self.interpreter.unreachable("the store is closed"))
+    }
+
+    async fn read<O: Operation>(&self, operation: &O) -> Result<O::Output, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        let mut transaction = SqliteTransaction {
+            connection: &mut connection,
+            now: writer::now(),
+        };
+        operation.run(&mut transaction).await
+    }
+
+    async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let timeout = self.interpreter.timeout + GRACE;
+        self.interpreter.within(timeout, work).await
+    }
+}
+
+/// A connection of its own. Two processes that turn one new file into a WAL database at once may be
+/// told that it is locked without a wait, so this waits.
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
+    const BUSY: &str = "5";
+    loop {
+        match options.connect().await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(BUSY) => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// The path that the URL names.
+fn file(url: &str, path: &str) -> Result<PathBuf, StoreError> {
+    if path.is_empty() {
+        return Err(bad_url(
+            url,
+            "expected a path, such as sqlite://hardstop.db",
+        ));
+    }
+    if path.contains('?') {
+        return Err(bad_url(url, "a SQLite URL takes no parameters"));
+    }
+    if path == ":memory:" {
+        return Err(bad_url(
+            url,
+            "a database in memory would be lost with the process: name a file",
+        ));
+    }
+    Ok(Path::new(path).to_path_buf())
+}
+
+impl Backend for Sqlite {
+    async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        self.within(async {
+            match operation.mode().access {
+                Access::Read => self.read(&operation).await,
+                // Leases are as durable as the rest: the transaction is shared.
+                Access::Write | Access::Lease => self.write(operation).await,
+            }
+        })
+        .await
+    }
+
+    fn describe(&self, version: &str) -> String {
+        format!("SQLite {version}, {}", self.interpreter.database)
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        let migrate = async { migrate::migrate(connect(&self.options).await?).await };
+        self.interpreter.within(migration::TIMEOUT, migrate).await
+    }
+
+    async fn check_schema(&self) -> Result<(), StoreError> {
+        self.within(async { migrate::check(&mut *self.readers.acquire().await?).await })
+            .await
+    }
+
+    async fn maintain(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn wake(&self, kind: Wake) {
+        // Other processes see that the file has changed.
+        self.signals.raise(kind);
+    }
+
+    async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {
+        let signal = Arc::new(Signal::default());
+        self.signals.add(&signal);
+        let (reply, begun) = oneshot::channel();
+        self.within(async {
+            self.send(Letter::Poll(reply)).await?;
+            begun
+                .await
+                .map_err(|_| self.interpreter.unreachable("the writer has stopped"))
+        })
+        .await?;
+        Ok(Box::new(SignalListener::new(signal, None)))
+    }
+
+    async fn close(&self) {
+        let (reply, stopped) = oneshot::channel();
+        if self.letters.send(Letter::Stop(reply)).await.is_ok() {
+            let _ = stopped.await;
+        }
+        self.readers.close().await;
+    }
+}

@@ -1,0 +1,28 @@
+-- Leases ready jobs: per type a limit over the literal partial index, in turns between the types.
+-- Differs by necessity: SQLite has no LATERAL, so each type's candidates come as one JSON list from a
+-- correlated subquery. The writer is alone in its transaction: nothing needs to be locked.
+-- ?1: JSON list of [type, quota]. ?2: the token. ?3: the most in all. ?4: now. ?5: the largest quota.
+UPDATE job_live
+SET state = 5, lease_token = ?2, attempt = attempt + 1, run = run + 1, claimed_at = ?4
+WHERE id IN (
+    SELECT unhex(c.value)
+    FROM json_each(?1) w CROSS JOIN json_each((
+        SELECT json_group_array(hex(r.id))
+        FROM (
+            SELECT j.id FROM job_live j
+            WHERE j.state = 4 AND j.type_id = w.value ->> 0
+            ORDER BY j.priority, j.due_at, j.id
+            LIMIT ?5
+        ) r
+    )) c
+    WHERE c.key < w.value ->> 1
+      AND EXISTS (SELECT 1 FROM session s WHERE s.id = ?2 >> 32 AND NOT s.dead AND s.expires_at > ?4)
+    ORDER BY c.key, w.key
+    LIMIT ?3
+);
+SELECT s.alive, l.id, l.chain_id, l.type_id, l.lease_token, l.attempt, l.run, l.rescues, l.priority,
+       l.created_at, l.due_at, l.claimed_at, b.input, b.limits, b.trace_parent
+FROM (SELECT EXISTS (SELECT 1 FROM session WHERE id = ?2 >> 32 AND NOT dead) AS alive) s
+LEFT JOIN (
+    job_live l CROSS JOIN job_body b ON b.id = l.id
+) ON l.state = 5 AND l.lease_token >> 32 = ?2 >> 32 AND l.lease_token = ?2;

@@ -1,0 +1,1 @@
+SELECT bytes FROM component WHERE digest = ?1

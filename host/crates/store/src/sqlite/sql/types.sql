@@ -1,0 +1,2 @@
+-- Every active type, by name.
+SELECT id, deployment, deployed_at, spec FROM job_type ORDER BY name

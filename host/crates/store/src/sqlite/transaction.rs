@@ -1,0 +1,362 @@
+//! The statements on SQLite. Row lists are bound as one JSON text each: SQLite has no arrays, and a
+//! statement per row would cross to the connection's thread and back for each.
+
+use async_trait::async_trait;
+use hardstop_domain::{
+    ChainId, Digest, JobId, LeaseToken, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec,
+};
+use serde::Serialize;
+use sqlx::SqliteConnection;
+
+use crate::StoreError;
+use crate::record::*;
+use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow};
+use crate::transaction::{JobPage, Transaction};
+use crate::view::{self, Held, View, all};
+
+/// A statement, or a few, of this directory.
+macro_rules! sql {
+    ($name:literal) => {
+        sqlx::query(include_str!(concat!("sql/", $name, ".sql")))
+    };
+}
+pub(super) use sql;
+
+/// A connection, inside a transaction or between two.
+pub(super) struct SqliteTransaction<'c> {
+    pub(super) connection: &'c mut SqliteConnection,
+    /// Microseconds since 1970, read once per operation. The database has no clock of its own; that of
+    /// the machine is the same for every process that has the file open.
+    pub(super) now: i64,
+}
+
+fn json<T: Serialize + ?Sized>(rows: &T) -> Result<String, StoreError> {
+    serde_json::to_string(rows).map_err(|error| StoreError::Invalid(error.to_string()))
+}
+
+fn hex(id: JobId) -> String {
+    id.0.simple().to_string()
+}
+
+#[async_trait]
+impl Transaction for SqliteTransaction<'_> {
+    async fn insert(&mut self, rows: &[&JobRow]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sql!("insert")
+            .bind(json(rows)?)
+            .bind(self.now)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn existing(&mut self, ids: &[JobId]) -> Result<Option<JobId>, StoreError> {
+        let ids: Vec<String> = ids.iter().copied().map(hex).collect();
+        let row = sql!("existing")
+            .bind(json(&ids)?)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        row.map(|row| row.uuid("id").map(JobId)).transpose()
+    }
+
+    async fn claim(
+        &mut self,
+        request: &ClaimRequest,
+    ) -> Result<(bool, Vec<ClaimedJob>), StoreError> {
+        let largest = request.quotas.iter().map(|(_, quota)| *quota).max();
+        let rows = sql!("claim")
+            .bind(json(&request.quotas)?)
+            .bind(request.token.0)
+            .bind(i64::from(request.total))
+            .bind(self.now)
+            .bind(i64::from(largest.unwrap_or(0)))
+            .fetch_all(&mut *self.connection)
+            .await?;
+        view::claim(&rows)
+    }
+
+    async fn heartbeat(&mut self, session: SessionId) -> Result<bool, StoreError> {
+        let row = sql!("heartbeat")
+            .bind(session.0)
+            .bind(self.now)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    async fn held(&mut self, session: SessionId) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
+        let rows = sql!("held")
+            .bind(session.0)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        all(&rows, view::lease)
+    }
+
+    async fn finish(&mut self, rows: &[&FinishRow]) -> Result<Vec<Held>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sql!("finish")
+            .bind(json(rows)?)
+            .bind(self.now)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        all(&rows, view::held)
+    }
+
+    async fn requeue(&mut self, rows: &[&RequeueRow]) -> Result<Vec<Held>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sql!("requeue")
+            .bind(json(rows)?)
+            .bind(self.now)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        all(&rows, view::held)
+    }
+
+    async fn attempt(&mut self, rows: &[AttemptRow]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sql!("attempt")
+            .bind(json(rows)?)
+            .bind(self.now)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn settled(
+        &mut self,
+        leases: &[(JobId, LeaseToken)],
+    ) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let leases: Vec<_> = leases.iter().map(|(id, token)| (hex(*id), token)).collect();
+        let rows = sql!("settled")
+            .bind(json(&leases)?)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        all(&rows, view::lease)
+    }
+
+    async fn open_session(
+        &mut self,
+        host: &str,
+        lease_duration_ms: i64,
+    ) -> Result<SessionId, StoreError> {
+        let row = sql!("open_session")
+            .bind(host)
+            .bind(lease_duration_ms)
+            .bind(self.now)
+            .fetch_one(&mut *self.connection)
+            .await?;
+        Ok(SessionId(row.int("id")?))
+    }
+
+    async fn end_session(&mut self, session: SessionId) -> Result<bool, StoreError> {
+        let row = sql!("end_session")
+            .bind(session.0)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    async fn end_expired(&mut self) -> Result<(), StoreError> {
+        sql!("end_expired")
+            .bind(self.now)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn orphan(
+        &mut self,
+        session: Option<SessionId>,
+        limit: i64,
+    ) -> Result<Vec<(Held, Option<String>)>, StoreError> {
+        let rows = sql!("orphan")
+            .bind(session.map(|session| session.0))
+            .bind(limit)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        all(&rows, |row| Ok((view::held(row)?, row.get_text("host")?)))
+    }
+
+    async fn promote(&mut self, limit: i64) -> Result<u64, StoreError> {
+        let done = sql!("promote")
+            .bind(limit)
+            .bind(self.now)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn next_due(&mut self) -> Result<Option<i64>, StoreError> {
+        let row = sql!("next_due")
+            .bind(self.now)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        row.map(|row| row.int("due_in_us")).transpose()
+    }
+
+    async fn lock(&mut self, job: JobId) -> Result<Option<(Held, State)>, StoreError> {
+        let row = sql!("lock")
+            .bind(job.0)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        row.map(|row| Ok((view::held(&row)?, row.state()?)))
+            .transpose()
+    }
+
+    async fn final_state(&mut self, job: JobId) -> Result<Option<State>, StoreError> {
+        let row = sql!("final_state")
+            .bind(job.0)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        row.map(|row| row.state()).transpose()
+    }
+
+    async fn reopen(&mut self, job: JobId) -> Result<bool, StoreError> {
+        // All rows, so that the second statement is run too.
+        let rows = sql!("reopen")
+            .bind(job.0)
+            .bind(self.now)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        Ok(!rows.is_empty())
+    }
+
+    async fn put_component(
+        &mut self,
+        digest: Digest,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        sql!("put_component")
+            .bind(&digest.0[..])
+            .bind(name)
+            .bind(bytes)
+            .bind(self.now)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn put_deployment(
+        &mut self,
+        deployment: &NewDeployment,
+        specs: &str,
+    ) -> Result<Timestamp, StoreError> {
+        let row = sql!("put_deployment")
+            .bind(deployment.id.0)
+            .bind(&deployment.component.0[..])
+            .bind(&deployment.name)
+            .bind(specs)
+            .bind(self.now)
+            .fetch_one(&mut *self.connection)
+            .await?;
+        row.time("created_at")
+    }
+
+    async fn put_type(
+        &mut self,
+        deployment: &NewDeployment,
+        spec: &TypeSpec,
+        text: &str,
+    ) -> Result<TypeId, StoreError> {
+        let row = sql!("put_type")
+            .bind(spec.name.as_str())
+            .bind(deployment.id.0)
+            .bind(text)
+            .fetch_one(&mut *self.connection)
+            .await?;
+        Ok(TypeId(row.int("id")?))
+    }
+
+    async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = sql!("component_bytes")
+            .bind(&digest.0[..])
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        row.map(|row| row.bytes("bytes")).transpose()
+    }
+
+    async fn components(&mut self) -> Result<Vec<Component>, StoreError> {
+        let rows = sql!("components").fetch_all(&mut *self.connection).await?;
+        all(&rows, view::component)
+    }
+
+    async fn types(&mut self) -> Result<Vec<ActiveType>, StoreError> {
+        let rows = sql!("types").fetch_all(&mut *self.connection).await?;
+        all(&rows, view::active_type)
+    }
+
+    async fn type_ids(&mut self) -> Result<Vec<(TypeName, TypeId)>, StoreError> {
+        let rows = sql!("type_ids").fetch_all(&mut *self.connection).await?;
+        all(&rows, view::type_number)
+    }
+
+    async fn job(&mut self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
+        let row = sql!("job")
+            .bind(id.0)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        row.map(|row| view::detail(&row)).transpose()
+    }
+
+    async fn attempts(&mut self, id: JobId) -> Result<Vec<AttemptRecord>, StoreError> {
+        let rows = sql!("attempts")
+            .bind(id.0)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        all(&rows, view::attempt)
+    }
+
+    async fn jobs(&mut self, page: &JobPage) -> Result<Vec<JobSummary>, StoreError> {
+        let rows = sql!("jobs")
+            .bind(page.before)
+            .bind(page.type_id)
+            .bind(json(&page.states)?)
+            .bind(page.limit)
+            .bind(page.live)
+            .bind(page.done)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        all(&rows, view::summary)
+    }
+
+    async fn chain(&mut self, id: ChainId) -> Result<Vec<JobSummary>, StoreError> {
+        let rows = sql!("chain")
+            .bind(id.0)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        all(&rows, view::summary)
+    }
+
+    async fn sessions(&mut self) -> Result<Vec<Session>, StoreError> {
+        let rows = sql!("sessions")
+            .bind(self.now)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        all(&rows, view::session)
+    }
+
+    async fn maintain(&mut self) -> Result<(), StoreError> {
+        sql!("maintain")
+            .bind(self.now)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn version(&mut self) -> Result<String, StoreError> {
+        let row = sql!("version").fetch_one(&mut *self.connection).await?;
+        row.text("version")
+    }
+}

@@ -1,0 +1,323 @@
+//! The store over either database: what to run, in which order, and whom to wake after it committed.
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hardstop_domain::{ChainId, Digest, JobId, NewChain, SessionId, State, TypeName};
+
+use crate::operation::deploy::Deploy;
+use crate::operation::enqueue::{Enqueue, Existing, TypeIds};
+use crate::operation::lease::{Beat, Claim, EndSession, GiveBack, OpenSession, Promote, Rescue};
+use crate::operation::operate::{Cancel, FinalState, Retry};
+use crate::operation::settle::{Planned, Settle, types_named};
+use crate::operation::{Operation, read};
+use crate::record::*;
+use crate::{Listener, Store, StoreError, Wake};
+
+/// What differs between the databases beside their SQL.
+pub(crate) trait Backend: Send + Sync + 'static {
+    /// Runs an operation as its mode says, within the timeout, its errors interpreted.
+    fn run<O: Operation>(
+        &self,
+        operation: O,
+    ) -> impl Future<Output = Result<O::Output, StoreError>> + Send;
+    /// For people: `Postgres 15.18, localhost:5432/app`, given the server's version.
+    fn describe(&self, version: &str) -> String;
+    fn migrate(&self) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+    fn check_schema(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Upkeep that only this database needs.
+    fn maintain(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Tells every listener, here and in other processes. Called after a commit.
+    fn wake(&self, kind: Wake);
+    fn listen(&self) -> impl Future<Output = Result<Box<dyn Listener>, StoreError>> + Send;
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// The store.
+pub(crate) struct SqlStore<B> {
+    backend: B,
+    /// Types that were seen in the database. A name keeps its number for ever.
+    types: RwLock<TypeIds>,
+}
+
+impl<B: Backend> SqlStore<B> {
+    pub(crate) fn new(backend: B) -> Self {
+        Self {
+            backend,
+            types: RwLock::default(),
+        }
+    }
+
+    /// The numbers of these types, as far as they exist.
+    async fn type_ids<'n>(
+        &self,
+        names: impl Iterator<Item = &'n TypeName> + Send,
+    ) -> Result<TypeIds, StoreError> {
+        let names: HashSet<&TypeName> = names.collect();
+        let known = self.known_types(&names);
+        if known.len() == names.len() {
+            return Ok(known);
+        }
+        let all = self.backend.run(read::TypeNumbers).await?;
+        self.types
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(all);
+        Ok(self.known_types(&names))
+    }
+
+    fn known_types(&self, names: &HashSet<&TypeName>) -> TypeIds {
+        let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
+        names
+            .iter()
+            .filter_map(|name| Some(((*name).clone(), *types.get(*name)?)))
+            .collect()
+    }
+
+    fn wake_if(&self, condition: bool, kind: Wake) {
+        if condition {
+            self.backend.wake(kind);
+        }
+    }
+}
+
+#[async_trait]
+impl<B: Backend> Store for SqlStore<B> {
+    async fn describe(&self) -> Result<String, StoreError> {
+        let version = self.backend.run(read::Version).await?;
+        Ok(self.backend.describe(&version))
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        self.backend.migrate().await
+    }
+
+    async fn check_schema(&self) -> Result<(), StoreError> {
+        self.backend.check_schema().await
+    }
+
+    async fn maintain(&self) -> Result<(), StoreError> {
+        self.backend.run(read::Maintain).await?;
+        self.backend.maintain().await
+    }
+
+    async fn deploy(&self, deployment: NewDeployment) -> Result<Deployment, StoreError> {
+        let deployment = self.backend.run(Deploy::new(deployment)?).await?;
+        self.backend.wake(Wake::Deployed);
+        Ok(deployment)
+    }
+
+    async fn component_bytes(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.backend.run(read::ComponentBytes(digest)).await
+    }
+
+    async fn components(&self) -> Result<Vec<Component>, StoreError> {
+        self.backend.run(read::Components).await
+    }
+
+    async fn types(&self) -> Result<Vec<ActiveType>, StoreError> {
+        self.backend.run(read::Types).await
+    }
+
+    async fn enqueue(&self, chains: &[NewChain]) -> Result<(), StoreError> {
+        if chains.is_empty() {
+            return Ok(());
+        }
+        let types = self
+            .type_ids(chains.iter().map(|chain| &chain.first.type_name))
+            .await?;
+        let enqueue = Enqueue::new(chains, &types)?;
+        let (ready, ids) = (enqueue.makes_ready(), enqueue.ids());
+        match self.backend.run(enqueue).await {
+            Ok(()) => {
+                self.wake_if(ready, Wake::Ready);
+                Ok(())
+            }
+            Err(error) if error.is_unique() => match self.backend.run(Existing(ids)).await? {
+                Some(id) => Err(StoreError::DuplicateJob(id.to_string())),
+                None => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn open_session(
+        &self,
+        host: &str,
+        lease_duration: Duration,
+    ) -> Result<SessionId, StoreError> {
+        let host = host.replace('\0', "");
+        self.backend
+            .run(OpenSession {
+                host,
+                lease_duration,
+            })
+            .await
+    }
+
+    async fn heartbeat(&self, session: SessionId) -> Result<Heartbeat, StoreError> {
+        self.backend.run(Beat(session)).await
+    }
+
+    async fn close_session(&self, session: SessionId) -> Result<u64, StoreError> {
+        // Should this stop between the two, the session is dead and a rescue gives its jobs back.
+        self.backend.run(EndSession(session)).await?;
+        let mut released = 0;
+        loop {
+            let batch = self.backend.run(GiveBack(session)).await?;
+            self.wake_if(batch > 0, Wake::Ready);
+            if batch == 0 {
+                return Ok(released);
+            }
+            released += batch;
+        }
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<ClaimedJob>, StoreError> {
+        self.backend.run(Claim::new(request)).await
+    }
+
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, StoreError> {
+        let types = self.type_ids(batch.iter().flat_map(types_named)).await?;
+        let mut answers: Vec<Option<Settled>> = vec![None; batch.len()];
+        let mut planned = Vec::with_capacity(batch.len());
+        // Where each planned settlement stands in the batch.
+        let mut places = Vec::with_capacity(batch.len());
+        // The first place of each lease; a second settlement of it is answered as the first.
+        let mut first = HashMap::with_capacity(batch.len());
+        let mut repeats = Vec::new();
+        for (place, settlement) in batch.iter().enumerate() {
+            if let Some(earlier) = first.get(&(settlement.job, settlement.token)) {
+                repeats.push((place, *earlier));
+                continue;
+            }
+            first.insert((settlement.job, settlement.token), place);
+            match Planned::new(settlement, &types) {
+                Ok(plan) => {
+                    planned.push(plan);
+                    places.push(place);
+                }
+                Err(reason) => answers[place] = Some(Settled::Refused(reason)),
+            }
+        }
+
+        let planned = Arc::new(planned);
+        let mut parts = in_parts(batch, &places);
+        while let Some(part) = parts.pop() {
+            let settle = Settle::new(Arc::clone(&planned), part.clone());
+            match self.backend.run(settle).await {
+                Ok(settled) => {
+                    self.wake_if(settled.ready, Wake::Ready);
+                    for (index, answer) in settled.answers {
+                        answers[places[index]] = Some(answer);
+                    }
+                }
+                // One row spoils a transaction: look for it by halves, so that the others stand.
+                Err(error) if error.is_data() => match part.as_slice() {
+                    [index] => {
+                        answers[places[*index]] = Some(Settled::Refused(error.to_string()));
+                    }
+                    many => {
+                        let (left, right) = many.split_at(many.len() / 2);
+                        parts.push(right.to_vec());
+                        parts.push(left.to_vec());
+                    }
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        for (place, earlier) in repeats {
+            answers[place] = answers[earlier].clone();
+        }
+        Ok(answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or(Settled::Stale))
+            .collect())
+    }
+
+    async fn rescue(&self) -> Result<Vec<Rescued>, StoreError> {
+        let rescued = self.backend.run(Rescue).await?;
+        let ready = rescued.iter().any(|job| job.state == State::Ready);
+        self.wake_if(ready, Wake::Ready);
+        Ok(rescued)
+    }
+
+    async fn promote_due(&self) -> Result<Promoted, StoreError> {
+        let promoted = self.backend.run(Promote).await?;
+        self.wake_if(promoted.count > 0, Wake::Ready);
+        Ok(promoted)
+    }
+
+    async fn cancel(&self, job: JobId) -> Result<Cancelled, StoreError> {
+        let cancelled = self.backend.run(Cancel(job)).await?;
+        self.wake_if(cancelled == Cancelled::Was(State::Running), Wake::Cancelled);
+        Ok(cancelled)
+    }
+
+    async fn retry(&self, job: JobId) -> Result<Retried, StoreError> {
+        let retried = match self.backend.run(Retry(job)).await {
+            // Another job of the chain is live.
+            Err(error) if error.is_unique() => match self.backend.run(FinalState(job)).await? {
+                Some(state) => Retried::Not(state),
+                None => return Err(error),
+            },
+            other => other?,
+        };
+        self.wake_if(matches!(retried, Retried::Was(_)), Wake::Ready);
+        Ok(retried)
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
+        self.backend.run(read::Job(id)).await
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Result<Vec<JobSummary>, StoreError> {
+        let type_id = match &query.type_name {
+            None => None,
+            Some(name) => {
+                let types = self.type_ids(std::iter::once(name)).await?;
+                match types.get(name) {
+                    Some(id) => Some(*id),
+                    None => return Err(StoreError::UnknownType(name.clone())),
+                }
+            }
+        };
+        self.backend.run(read::Jobs::new(query, type_id)?).await
+    }
+
+    async fn chain(&self, id: ChainId) -> Result<Vec<JobSummary>, StoreError> {
+        self.backend.run(read::Chain(id)).await
+    }
+
+    async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
+        self.backend.run(read::Sessions).await
+    }
+
+    async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {
+        self.backend.listen().await
+    }
+
+    async fn close(&self) {
+        self.backend.close().await;
+    }
+}
+
+/// Parts of a batch in which no job is twice, last one first. Two settlements of one job under
+/// different leases are a defect of the caller, but not one that may confuse the statements.
+fn in_parts(batch: &[Settlement], places: &[usize]) -> Vec<Vec<usize>> {
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    let mut seen: HashMap<JobId, usize> = HashMap::with_capacity(places.len());
+    for (index, place) in places.iter().enumerate() {
+        let part = seen.entry(batch[*place].job).or_default();
+        if parts.len() <= *part {
+            parts.push(Vec::new());
+        }
+        parts[*part].push(index);
+        *part += 1;
+    }
+    parts.reverse();
+    parts
+}

@@ -1,0 +1,274 @@
+//! Reads rows of either database into records.
+
+use hardstop_domain::outcome::Progress;
+use hardstop_domain::{
+    ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, LogEntry, OutcomeKind,
+    SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
+};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::StoreError;
+use crate::record::*;
+
+/// A row of either database. The five `get` methods differ by driver; the rest is the same.
+pub(crate) trait View {
+    fn get_int(&self, column: &'static str) -> Result<Option<i64>, StoreError>;
+    fn get_text(&self, column: &'static str) -> Result<Option<String>, StoreError>;
+    fn get_uuid(&self, column: &'static str) -> Result<Option<Uuid>, StoreError>;
+    fn get_time(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError>;
+    fn get_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    fn int<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T, StoreError> {
+        narrow(present(self.get_int(column)?, column)?, column)
+    }
+
+    fn int_option<T: TryFrom<i64>>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
+        self.get_int(column)?
+            .map(|value| narrow(value, column))
+            .transpose()
+    }
+
+    fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
+        Ok(self.int::<i64>(column)? != 0)
+    }
+
+    fn text(&self, column: &'static str) -> Result<String, StoreError> {
+        present(self.get_text(column)?, column)
+    }
+
+    fn uuid(&self, column: &'static str) -> Result<Uuid, StoreError> {
+        present(self.get_uuid(column)?, column)
+    }
+
+    fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
+        present(self.get_time(column)?, column)
+    }
+
+    fn bytes(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
+        present(self.get_bytes(column)?, column)
+    }
+
+    fn json_option<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        self.get_text(column)?
+            .map(|text| parse(&text, column))
+            .transpose()
+    }
+
+    fn type_name(&self, column: &'static str) -> Result<TypeName, StoreError> {
+        self.text(column)?
+            .parse()
+            .map_err(|error| StoreError::Corrupt(format!("{error}")))
+    }
+
+    fn digest(&self, column: &'static str) -> Result<Digest, StoreError> {
+        let bytes = self.bytes(column)?;
+        let bytes: [u8; 32] = bytes.try_into().map_err(|bytes: Vec<u8>| {
+            StoreError::Corrupt(format!("{column} of {} bytes", bytes.len()))
+        })?;
+        Ok(Digest(bytes))
+    }
+
+    fn state(&self) -> Result<State, StoreError> {
+        let code = self.int("state")?;
+        State::from_code(code)
+            .ok_or_else(|| StoreError::Corrupt(format!("unknown job state {code}")))
+    }
+
+    fn outcome_option(&self) -> Result<Option<OutcomeKind>, StoreError> {
+        let Some(code) = self.int_option("outcome")? else {
+            return Ok(None);
+        };
+        OutcomeKind::from_code(code)
+            .map(Some)
+            .ok_or_else(|| StoreError::Corrupt(format!("unknown outcome {code}")))
+    }
+
+    fn token_option(&self) -> Result<Option<LeaseToken>, StoreError> {
+        Ok(self.int_option("lease_token")?.map(LeaseToken))
+    }
+}
+
+fn present<T>(value: Option<T>, column: &'static str) -> Result<T, StoreError> {
+    value.ok_or_else(|| StoreError::Corrupt(format!("{column} is null")))
+}
+
+fn narrow<T: TryFrom<i64>>(value: i64, column: &'static str) -> Result<T, StoreError> {
+    T::try_from(value).map_err(|_| StoreError::Corrupt(format!("{column} = {value}")))
+}
+
+fn parse<T: DeserializeOwned>(text: &str, column: &'static str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("{column}: {error}")))
+}
+
+/// A live row, as the statements return it that take, finish or give back a job.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) id: JobId,
+    pub(crate) chain_id: ChainId,
+    /// None once the lease has gone.
+    pub(crate) token: Option<LeaseToken>,
+    pub(crate) attempt: i16,
+    pub(crate) run: i32,
+    pub(crate) rescues: i16,
+    pub(crate) priority: i16,
+    pub(crate) claimed_at: Option<Timestamp>,
+}
+
+pub(crate) fn held(row: &impl View) -> Result<Held, StoreError> {
+    Ok(Held {
+        id: JobId(row.uuid("id")?),
+        chain_id: ChainId(row.uuid("chain_id")?),
+        token: row.token_option()?,
+        attempt: row.int("attempt")?,
+        run: row.int("run")?,
+        rescues: row.int("rescues")?,
+        priority: row.int("priority")?,
+        claimed_at: row.get_time("claimed_at")?,
+    })
+}
+
+pub(crate) fn lease(row: &impl View) -> Result<(JobId, LeaseToken), StoreError> {
+    Ok((JobId(row.uuid("id")?), LeaseToken(row.int("lease_token")?)))
+}
+
+/// What a claim found: whether the session is alive, and its jobs in no order.
+pub(crate) fn claim<R: View>(rows: &[R]) -> Result<(bool, Vec<ClaimedJob>), StoreError> {
+    let mut alive = false;
+    let mut jobs = Vec::with_capacity(rows.len());
+    for row in rows {
+        alive = row.flag("alive")?;
+        let Some(id) = row.get_uuid("id")? else {
+            continue;
+        };
+        jobs.push(ClaimedJob {
+            id: JobId(id),
+            chain_id: ChainId(row.uuid("chain_id")?),
+            type_id: TypeId(row.int("type_id")?),
+            token: LeaseToken(row.int("lease_token")?),
+            attempt: row.int("attempt")?,
+            run: row.int("run")?,
+            rescues: row.int("rescues")?,
+            priority: row.int("priority")?,
+            input: row.text("input")?,
+            limits: row.json_option("limits")?.unwrap_or_default(),
+            trace_parent: row.get_text("trace_parent")?,
+            created_at: row.time("created_at")?,
+            due_at: row.time("due_at")?,
+            claimed_at: row.time("claimed_at")?,
+        });
+    }
+    Ok((alive, jobs))
+}
+
+pub(crate) fn summary(row: &impl View) -> Result<JobSummary, StoreError> {
+    let state = row.state()?;
+    Ok(JobSummary {
+        id: JobId(row.uuid("id")?),
+        chain_id: ChainId(row.uuid("chain_id")?),
+        type_name: row.type_name("type_name")?,
+        state,
+        outcome: row.outcome_option()?,
+        attempt: row.int("attempt")?,
+        rescues: row.int("rescues")?,
+        snoozes: row.int("snoozes")?,
+        priority: row.int("priority")?,
+        created_at: row.time("created_at")?,
+        due_at: row.time("due_at")?,
+        started_at: row.get_time("started_at")?,
+        finished_at: row.get_time("finished_at")?,
+        session: row.token_option()?.map(LeaseToken::session),
+    })
+}
+
+/// A job without its attempts.
+pub(crate) fn detail(row: &impl View) -> Result<JobDetail, StoreError> {
+    let usage = match row.int_option("wall_us")? {
+        None => None,
+        Some(wall_us) => Some(Usage {
+            wall_us,
+            cpu_us: row.int("cpu_us")?,
+            fuel: row.int_option("fuel")?,
+            memory_bytes_peak: row.int("memory_bytes_peak")?,
+            output_bytes: row.int("output_bytes")?,
+            log_bytes: row.int("log_bytes")?,
+            log_bytes_dropped: row.int("log_bytes_dropped")?,
+        }),
+    };
+    Ok(JobDetail {
+        summary: summary(row)?,
+        input: row.get_text("input")?.unwrap_or_else(|| "null".to_owned()),
+        limits: row
+            .json_option::<LimitsPatch>("limits")?
+            .unwrap_or_default(),
+        output: row.get_text("output")?,
+        failure: row.json_option("failure")?,
+        usage,
+        log: row.json_option("log")?.unwrap_or_default(),
+        continued_to: row.get_uuid("continued_to")?.map(JobId),
+        attempts: Vec::new(),
+    })
+}
+
+pub(crate) fn attempt(row: &impl View) -> Result<AttemptRecord, StoreError> {
+    Ok(AttemptRecord {
+        run: row.int("run")?,
+        attempt: row.int("attempt")?,
+        outcome: row
+            .outcome_option()?
+            .ok_or_else(|| StoreError::Corrupt("outcome is null".to_owned()))?,
+        failure: row.json_option::<Failure>("failure")?,
+        usage: row.json_option::<Usage>("usage")?,
+        log: row.json_option::<Vec<LogEntry>>("log")?.unwrap_or_default(),
+        progress: row.json_option::<Progress>("progress")?,
+        session: SessionId(row.int("session")?),
+        host: row.text("host")?,
+        started_at: row.time("started_at")?,
+        finished_at: row.time("finished_at")?,
+    })
+}
+
+pub(crate) fn session(row: &impl View) -> Result<Session, StoreError> {
+    Ok(Session {
+        id: SessionId(row.int("id")?),
+        host: row.text("host")?,
+        started_at: row.time("started_at")?,
+        expires_at: row.time("expires_at")?,
+        expired: row.flag("expired")?,
+        running: row.int("running")?,
+    })
+}
+
+pub(crate) fn component(row: &impl View) -> Result<Component, StoreError> {
+    Ok(Component {
+        digest: row.digest("digest")?,
+        name: row.text("name")?,
+        size_bytes: row.int("size_bytes")?,
+        created_at: row.time("created_at")?,
+        types: row.json_option("types")?.unwrap_or_default(),
+    })
+}
+
+pub(crate) fn active_type(row: &impl View) -> Result<ActiveType, StoreError> {
+    Ok(ActiveType {
+        id: TypeId(row.int("id")?),
+        deployment: DeploymentId(row.uuid("deployment")?),
+        deployed_at: row.time("deployed_at")?,
+        spec: parse::<TypeSpec>(&row.text("spec")?, "spec")?,
+    })
+}
+
+pub(crate) fn type_number(row: &impl View) -> Result<(TypeName, TypeId), StoreError> {
+    Ok((row.type_name("name")?, TypeId(row.int("id")?)))
+}
+
+/// Reads every row.
+pub(crate) fn all<R, T>(
+    rows: &[R],
+    read: impl Fn(&R) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    rows.iter().map(read).collect()
+}

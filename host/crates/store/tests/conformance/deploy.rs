@@ -1,0 +1,108 @@
+use hardstop_domain::*;
+use hardstop_store::*;
+
+use crate::fixture::*;
+
+pub async fn stores_the_component_and_its_types(db: Fixture) {
+    assert_eq!(db.store.types().await.unwrap(), []);
+    let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    let new = deployment_of(&bytes, &["b-type", "a.type", "a_type"]);
+    let made = db.store.deploy(new.clone()).await.unwrap();
+    assert_eq!(made.id, new.id);
+    let names: Vec<_> = made.types.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["a.type", "a_type", "b-type"]);
+    assert_eq!(
+        db.store.component_bytes(new.component).await.unwrap(),
+        Some(bytes.clone())
+    );
+    assert_eq!(
+        db.store
+            .component_bytes(Digest::of(b"other"))
+            .await
+            .unwrap(),
+        None
+    );
+    let [component] = &db.store.components().await.unwrap()[..] else {
+        panic!()
+    };
+    assert_eq!(
+        (component.digest, component.size_bytes),
+        (new.component, 300_000)
+    );
+    assert_eq!(
+        component.created_at,
+        made.created_at.min(component.created_at)
+    );
+    assert_eq!(
+        component.types,
+        [name("a.type"), name("a_type"), name("b-type")]
+    );
+    let types = db.another().await.types().await.unwrap();
+    for (active, (id, name)) in types.iter().zip(&made.types) {
+        assert_eq!((active.id, &active.spec.name), (*id, name));
+        assert_eq!(
+            (active.deployment, active.deployed_at),
+            (new.id, made.created_at)
+        );
+        assert_eq!(active.spec, spec(name.as_str(), new.component));
+    }
+    assert_eq!(types.len(), 3);
+}
+
+pub async fn a_later_deployment_replaces_the_specification(db: Fixture) {
+    let [a, b] = db.deploy(["a", "b"]).await;
+    let mut new = deployment_of(b"another", &["c", "a"]);
+    new.types[1].description = "does it better".to_owned();
+    new.name = "renamed".to_owned();
+    let made = db.store.deploy(new.clone()).await.unwrap();
+    assert_eq!(made.types[0], (a, name("a")), "a name keeps its number");
+    let types = db.store.types().await.unwrap();
+    assert_eq!(types[0].spec.description, "does it better");
+    assert_eq!((types[1].id, types[1].deployment == new.id), (b, false));
+    let components = db.store.components().await.unwrap();
+    let served: Vec<_> = components
+        .iter()
+        .map(|c| (c.name.as_str(), c.types.clone()))
+        .collect();
+    assert_eq!(
+        served,
+        [
+            ("renamed", vec![name("a"), name("c")]),
+            ("test", vec![name("b")])
+        ]
+    );
+    // The same again is another deployment of the same component.
+    let again = NewDeployment {
+        id: deployment(&[]).id,
+        ..new.clone()
+    };
+    db.store.deploy(again.clone()).await.unwrap();
+    assert_eq!(db.store.components().await.unwrap().len(), 2);
+    assert_eq!(db.store.types().await.unwrap()[0].deployment, again.id);
+}
+
+pub async fn what_contradicts_itself_is_refused(db: Fixture) {
+    let spoils: [fn(&mut NewDeployment); 3] = [
+        |new| new.bytes.push(0),
+        |new| new.types[0].component = Digest::of(b"other"),
+        |new| new.types.push(new.types[0].clone()),
+    ];
+    for spoil in spoils {
+        let mut new = deployment(&["a"]);
+        spoil(&mut new);
+        let error = db.store.deploy(new).await.unwrap_err();
+        assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
+    }
+    assert_eq!(db.store.components().await.unwrap(), []);
+}
+
+pub async fn two_at_once_are_both_made(db: Fixture) {
+    let other = db.another().await;
+    for _ in 0..10 {
+        let (one, two) = (deployment(&["a", "b", "c"]), deployment(&["c", "b", "a"]));
+        let (one, two) = tokio::join!(db.store.deploy(one), other.deploy(two));
+        assert_eq!(one.unwrap().types, two.unwrap().types);
+    }
+    assert_eq!(db.store.types().await.unwrap().len(), 3);
+    other.close().await;
+}

@@ -1,0 +1,161 @@
+//! What every store does. A case that is not listed here is dead code, which the compiler reports.
+
+mod cancel;
+mod claim;
+mod deploy;
+mod enqueue;
+mod migrate;
+mod promote;
+mod read;
+mod rescue;
+mod retry;
+mod session;
+mod settle;
+mod wake;
+
+macro_rules! suite {
+    ($($module:ident { $($case:ident),+ $(,)? })+) => {
+        mod sqlite {
+            suite!(@store Sqlite $($module { $($case),+ })+);
+        }
+        mod postgres {
+            suite!(@store Postgres $($module { $($case),+ })+);
+        }
+    };
+    (@store $store:ident $($module:ident { $($case:ident),+ })+) => {$(
+        mod $module {
+            use crate::conformance::$module as cases;
+            use crate::fixture::{Database, run};
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    run(Database::$store, cases::$case).await;
+                }
+            )+
+        }
+    )+};
+}
+
+suite! {
+    enqueue {
+        a_job_is_ready_at_once,
+        a_delayed_job_is_scheduled,
+        everything_arrives_at_the_claim,
+        an_unknown_type_starts_nothing,
+        a_known_id_starts_nothing,
+        an_id_twice_starts_nothing,
+        values_that_cannot_be_stored_are_refused,
+        a_thousand_at_once,
+        two_hosts_at_once_with_the_same_id,
+    }
+    claim {
+        counts_attempts_and_runs,
+        goes_by_priority_due_time_and_id,
+        takes_turns_between_types_within_quotas,
+        leaves_types_that_are_not_named,
+        claimers_never_get_the_same_job,
+        is_refused_to_a_session_that_ended,
+        gives_nothing_to_a_session_that_expired,
+        takes_a_type_named_twice_once,
+    }
+    settle {
+        a_completion_closes_the_chain,
+        a_continuation_carries_the_chain_on,
+        children_start_with_their_parent,
+        a_retry_counts_the_attempt,
+        a_retry_without_delay_is_ready,
+        a_snooze_does_not_count,
+        a_release_keeps_its_place,
+        a_discard_is_final_and_recorded,
+        a_cancellation_is_final_and_recorded,
+        a_wrong_lease_is_stale,
+        is_stale_after_a_rescue_and_a_claim_by_the_same_session,
+        a_batch_sent_again_is_written_once,
+        an_old_batch_is_known_though_its_jobs_run_again,
+        a_bad_settlement_is_refused_alone,
+        what_cannot_be_written_is_refused_before,
+        a_lease_twice_in_a_batch_is_settled_once,
+        a_job_under_two_leases_in_a_batch_is_settled_under_its_own,
+        two_at_once_write_once,
+        a_thousand_at_once,
+        an_expired_session_may_settle_until_it_is_rescued,
+    }
+    session {
+        a_heartbeat_renews_and_tells_what_is_held,
+        an_ended_session_is_told_so,
+        closing_gives_jobs_back_uncounted,
+        numbers_are_never_used_twice,
+        are_listed_until_they_end,
+    }
+    rescue {
+        gives_jobs_back_uncounted,
+        leaves_live_sessions_alone,
+        discards_what_was_lost_too_often,
+        finds_jobs_of_a_session_that_is_gone,
+        two_at_once_rescue_each_job_once,
+        racing_a_heartbeat_either_wins_whole,
+        racing_a_claim_loses_no_job,
+    }
+    promote {
+        makes_due_jobs_ready,
+        tells_when_the_next_is_due,
+        is_bounded,
+        two_at_once_promote_each_job_once,
+    }
+    deploy {
+        stores_the_component_and_its_types,
+        a_later_deployment_replaces_the_specification,
+        what_contradicts_itself_is_refused,
+        two_at_once_are_both_made,
+    }
+    cancel {
+        a_queued_job,
+        a_running_job_loses_its_lease,
+        a_final_or_unknown_job,
+        racing_a_settlement_one_wins,
+    }
+    retry {
+        a_discarded_job_runs_again_and_keeps_its_records,
+        a_cancelled_job_reopens_its_chain,
+        a_scheduled_job_at_once,
+        not_what_runs_or_went_well,
+        not_beside_another_live_job_of_the_chain,
+        two_at_once_reopen_once,
+    }
+    read {
+        a_job_in_full,
+        pages_meet_exactly_within_a_millisecond,
+        by_type_and_state,
+        a_chain_oldest_first,
+        nothing_where_there_is_nothing,
+    }
+    wake {
+        a_start_is_heard_here_and_elsewhere,
+        only_what_makes_work_wakes,
+        a_cancellation_is_heard,
+        every_change_that_makes_jobs_ready_is_heard,
+    }
+    migrate {
+        a_migrated_database_is_this_hosts,
+        a_newer_schema_is_recognised,
+        an_older_schema_is_recognised,
+        an_altered_migration_is_recognised,
+        maintenance_may_run_any_time,
+    }
+}
+
+mod unmigrated {
+    use super::migrate;
+    use crate::fixture::{Database, run_unmigrated};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sqlite_two_at_once() {
+        run_unmigrated(Database::Sqlite, migrate::two_at_once_apply_each_once).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn postgres_two_at_once() {
+        run_unmigrated(Database::Postgres, migrate::two_at_once_apply_each_once).await;
+    }
+}

@@ -1,0 +1,358 @@
+//! A database for each test, and short ways to fill it.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use hardstop_domain::*;
+use hardstop_store::*;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use uuid::Uuid;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// A database with a store on it.
+#[derive(Clone)]
+pub struct Fixture {
+    pub database: Database,
+    pub url: String,
+    pub store: Arc<dyn Store>,
+    batch: Arc<AtomicU32>,
+}
+
+/// A lease that outlives every test.
+pub const LONG: Duration = Duration::from_secs(600);
+
+/// Runs a case on a database of its own, migrated, and drops the database whatever happens.
+pub async fn run<F, R>(database: Database, case: F)
+where
+    F: FnOnce(Fixture) -> R,
+    R: Future<Output = ()>,
+{
+    run_on(database, true, case).await;
+}
+
+/// As [`run`], on a database without a schema.
+pub async fn run_unmigrated<F, R>(database: Database, case: F)
+where
+    F: FnOnce(Fixture) -> R,
+    R: Future<Output = ()>,
+{
+    run_on(database, false, case).await;
+}
+
+async fn run_on<F, R>(database: Database, migrated: bool, case: F)
+where
+    F: FnOnce(Fixture) -> R,
+    R: Future<Output = ()>,
+{
+    let directory = tempfile::tempdir().unwrap();
+    let name = format!("hardstop_test_{}", Uuid::now_v7().simple());
+    let url = match database {
+        Database::Sqlite => {
+            let path = directory.path().join("hardstop.db");
+            std::fs::File::create(&path).unwrap();
+            format!("sqlite://{}", path.display())
+        }
+        Database::Postgres => {
+            administer(&format!("CREATE DATABASE {name}")).await;
+            with_database(&server_url(), &name)
+        }
+    };
+    let body = async {
+        let store = connect(&url, &ConnectOptions::default()).await.unwrap();
+        if migrated {
+            store.migrate().await.unwrap();
+        }
+        let fixture = Fixture {
+            database,
+            url: url.clone(),
+            store: store.clone(),
+            batch: Arc::default(),
+        };
+        let result = AssertUnwindSafe(case(fixture)).catch_unwind().await;
+        store.close().await;
+        result
+    };
+    let result = AssertUnwindSafe(body).catch_unwind().await;
+    if database == Database::Postgres {
+        administer(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    }
+    if let Err(panic) = result.and_then(|result| result) {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn server_url() -> String {
+    std::env::var("HARDSTOP_TEST_DATABASE_URL").unwrap_or_else(|_| {
+        panic!(
+            "no Postgres to test on: run `cargo xtask test`, which starts one, or set \
+             HARDSTOP_TEST_DATABASE_URL"
+        )
+    })
+}
+
+async fn administer(sql: &str) {
+    let mut connection = sqlx::PgConnection::connect(&server_url()).await.unwrap();
+    connection.execute(AssertSqlSafe(sql)).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// The URL with another database in it.
+fn with_database(url: &str, name: &str) -> String {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let (scheme, rest) = base.split_once("://").unwrap();
+    let host = rest.split('/').next().unwrap();
+    match query {
+        "" => format!("{scheme}://{host}/{name}"),
+        query => format!("{scheme}://{host}/{name}?{query}"),
+    }
+}
+
+impl Fixture {
+    /// A store as another host has it.
+    pub async fn another(&self) -> Arc<dyn Store> {
+        connect(&self.url, &ConnectOptions::default())
+            .await
+            .unwrap()
+    }
+
+    /// Runs SQL past the store. `hardstop.` is left out on SQLite.
+    pub async fn execute(&self, sql: &str) -> u64 {
+        match self.database {
+            Database::Postgres => {
+                let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+                let done = connection.execute(AssertSqlSafe(sql)).await.unwrap();
+                done.rows_affected()
+            }
+            Database::Sqlite => {
+                let sql = sql.replace("hardstop.migration", "hardstop_migration");
+                let sql = sql.replace("hardstop.", "");
+                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+                let done = connection.execute(AssertSqlSafe(sql)).await.unwrap();
+                connection.close().await.unwrap();
+                done.rows_affected()
+            }
+        }
+    }
+
+    /// Deploys types of these names and returns their numbers, in the same order.
+    pub async fn deploy<const N: usize>(&self, names: [&str; N]) -> [TypeId; N] {
+        let deployed = self.store.deploy(deployment(&names)).await.unwrap();
+        names.map(|wanted| {
+            let found = deployed
+                .types
+                .iter()
+                .find(|(_, name)| name.as_str() == wanted);
+            found.unwrap().0
+        })
+    }
+
+    pub async fn enqueue(&self, chains: &[NewChain]) {
+        self.store.enqueue(chains).await.unwrap();
+    }
+
+    /// Starts one chain that is ready at once, and returns its first job.
+    pub async fn start(&self, type_name: &str) -> JobId {
+        let chain = chain(type_name);
+        self.enqueue(std::slice::from_ref(&chain)).await;
+        chain.first.id
+    }
+
+    pub async fn session(&self) -> SessionId {
+        self.store.open_session("test-host", LONG).await.unwrap()
+    }
+
+    /// A token that no claim had before.
+    pub fn token(&self, session: SessionId) -> LeaseToken {
+        LeaseToken::new(session, self.batch.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Claims up to `total` jobs of one type.
+    pub async fn claim(&self, session: SessionId, type_id: TypeId, total: u32) -> Vec<ClaimedJob> {
+        let request = ClaimRequest {
+            token: self.token(session),
+            quotas: vec![(type_id, total)],
+            total,
+        };
+        self.store.claim(&request).await.unwrap()
+    }
+
+    /// Claims the one job that is ready.
+    pub async fn claim_one(&self, session: SessionId, type_id: TypeId) -> ClaimedJob {
+        let mut jobs = self.claim(session, type_id, 10).await;
+        assert_eq!(jobs.len(), 1, "{jobs:?}");
+        jobs.remove(0)
+    }
+
+    pub async fn settle(&self, settlement: Settlement) -> Settled {
+        let mut answers = self.store.settle(&[settlement]).await.unwrap();
+        assert_eq!(answers.len(), 1);
+        answers.remove(0)
+    }
+
+    pub async fn job(&self, id: JobId) -> JobDetail {
+        self.store.job(id).await.unwrap().expect("the job exists")
+    }
+
+    pub async fn state(&self, id: JobId) -> State {
+        self.job(id).await.summary.state
+    }
+
+    /// Rescues until something was rescued. For sessions whose lease is about to run out.
+    pub async fn rescue_some(&self) -> Vec<Rescued> {
+        for _ in 0..2_000 {
+            let rescued = self.store.rescue().await.unwrap();
+            if !rescued.is_empty() {
+                return rescued;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("nothing to rescue");
+    }
+
+    /// A session whose lease has run out already, or does within a millisecond.
+    pub async fn fleeting_session(&self) -> SessionId {
+        let lease = Duration::from_millis(1);
+        self.store
+            .open_session("fleeting-host", lease)
+            .await
+            .unwrap()
+    }
+
+    /// Lets a session's lease run out, as if its host had died.
+    pub async fn expire(&self, session: SessionId) {
+        let past = match self.database {
+            Database::Postgres => "clock_timestamp() - interval '1 hour'",
+            Database::Sqlite => "1",
+        };
+        let sql = format!("UPDATE hardstop.session SET expires_at = {past} WHERE id = {session}");
+        assert_eq!(self.execute(&sql).await, 1);
+    }
+}
+
+pub fn name(text: &str) -> TypeName {
+    text.parse().unwrap()
+}
+
+pub fn deployment(names: &[&str]) -> NewDeployment {
+    deployment_of(b"component", names)
+}
+
+pub fn deployment_of(bytes: &[u8], names: &[&str]) -> NewDeployment {
+    let component = Digest::of(bytes);
+    NewDeployment {
+        id: DeploymentId(Uuid::now_v7()),
+        component,
+        name: "test".to_owned(),
+        bytes: bytes.to_vec(),
+        types: names.iter().map(|text| spec(text, component)).collect(),
+    }
+}
+
+pub fn spec(text: &str, component: Digest) -> TypeSpec {
+    TypeSpec {
+        name: name(text),
+        description: format!("does {text}"),
+        component,
+        input_schema: "{}".to_owned(),
+        output_schema: "true".to_owned(),
+        limits: Limits::default(),
+        retry: RetryPolicy::default(),
+        capabilities: Capabilities::default(),
+    }
+}
+
+pub fn job(type_name: &str) -> NewJob {
+    NewJob {
+        id: JobId(Uuid::now_v7()),
+        type_name: name(type_name),
+        input: "{\"n\": 1}".to_owned(),
+        delay_ms: 0,
+        priority: None,
+        limits: LimitsPatch::default(),
+        trace_parent: None,
+    }
+}
+
+pub fn chain(type_name: &str) -> NewChain {
+    NewChain {
+        first: job(type_name),
+    }
+}
+
+pub fn chains(type_name: &str, count: usize) -> Vec<NewChain> {
+    (0..count).map(|_| chain(type_name)).collect()
+}
+
+pub fn usage() -> Usage {
+    Usage {
+        wall_us: 1_500,
+        cpu_us: 900,
+        fuel: Some(12),
+        memory_bytes_peak: 65_536,
+        output_bytes: 2,
+        log_bytes: 5,
+        log_bytes_dropped: 1,
+    }
+}
+
+pub fn log() -> Vec<LogEntry> {
+    vec![LogEntry {
+        at_us: 7,
+        level: LogLevel::Info,
+        message: "hello \u{0} \u{1f980}".to_owned(),
+        fields: vec![("key".to_owned(), "value".to_owned())],
+    }]
+}
+
+/// A settlement of a claimed job; the outcome is the one that fits `next`.
+pub fn settlement(job: &ClaimedJob, next: Next) -> Settlement {
+    let outcome = match &next {
+        Next::Complete { .. } => OutcomeKind::Completed,
+        Next::Continue { .. } => OutcomeKind::Continued,
+        Next::Snooze { .. } => OutcomeKind::Snoozed,
+        Next::Release => OutcomeKind::Interrupted,
+        Next::Cancel => OutcomeKind::Cancelled,
+        Next::Retry { .. } => OutcomeKind::FailedRetryable,
+        Next::Discard => OutcomeKind::FailedFatal,
+    };
+    let failed = !matches!(
+        outcome,
+        OutcomeKind::Completed | OutcomeKind::Continued | OutcomeKind::Snoozed
+    );
+    Settlement {
+        job: job.id,
+        token: job.token,
+        next,
+        outcome,
+        failure: failed.then(|| Failure::new(outcome, "why \u{0}")),
+        usage: usage(),
+        log: log(),
+        progress: Some(outcome::Progress {
+            fraction: 0.5,
+            message: Some("half".to_owned()),
+        }),
+        children: Vec::new(),
+    }
+}
+
+pub fn complete(job: &ClaimedJob) -> Settlement {
+    settlement(
+        job,
+        Next::Complete {
+            output: "42".to_owned(),
+        },
+    )
+}
+
+pub fn continue_with(job: &ClaimedJob, next: NewJob) -> Settlement {
+    settlement(job, Next::Continue { job: next })
+}

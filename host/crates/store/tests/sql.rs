@@ -1,0 +1,234 @@
+//! The SQL itself: every file can be prepared against a migrated database, and the hot ones have the
+//! plans that they were written for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqlSafeStr, SqliteConnection};
+
+use crate::fixture::*;
+
+fn files(database: &str) -> BTreeMap<String, String> {
+    let root = env!("CARGO_MANIFEST_DIR");
+    std::fs::read_dir(format!("{root}/src/{database}/sql"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+/// The statements of a file, without comments.
+fn statements(file: &str) -> Vec<String> {
+    let code: Vec<&str> = file
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("--"))
+        .collect();
+    let code = code.join("\n");
+    let statements = code
+        .split(';')
+        .map(str::trim)
+        .filter(|statement| !statement.is_empty());
+    statements.map(str::to_owned).collect()
+}
+
+#[test]
+fn both_databases_have_the_same_files() {
+    let names = |database| files(database).into_keys().collect::<BTreeSet<_>>();
+    let (postgres, sqlite) = (names("postgres"), names("sqlite"));
+    let only: Vec<_> = postgres
+        .symmetric_difference(&sqlite)
+        .map(String::as_str)
+        .collect();
+    // Differs by necessity: partitions and notifications here, the file itself there.
+    assert_eq!(only, ["data_version", "empty", "make_partitions", "notify"]);
+}
+
+#[tokio::test]
+async fn postgres_prepares_every_file() {
+    run(Database::Postgres, async |db: Fixture| {
+        let mut connection = PgConnection::connect(&db.url).await.unwrap();
+        // Nothing may be found by accident of the search path.
+        connection.execute("SET search_path = ''").await.unwrap();
+        for (name, sql) in files("postgres") {
+            assert_eq!(
+                statements(&sql).len(),
+                1,
+                "{name}: Postgres prepares one statement at a time"
+            );
+            let prepared = connection.prepare(AssertSqlSafe(sql).into_sql_str()).await;
+            prepared.unwrap_or_else(|error| panic!("{name}.sql: {error}"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sqlite_prepares_every_file() {
+    run(Database::Sqlite, async |db: Fixture| {
+        let mut connection = SqliteConnection::connect(&db.url).await.unwrap();
+        for (name, sql) in files("sqlite") {
+            for statement in statements(&sql) {
+                let prepared = connection
+                    .prepare(AssertSqlSafe(statement).into_sql_str())
+                    .await;
+                prepared.unwrap_or_else(|error| panic!("{name}.sql: {error}"));
+            }
+        }
+        connection.close().await.unwrap();
+    })
+    .await;
+}
+
+/// A backlog beside which a scan of the table would show: ready, scheduled and running jobs of 20 types.
+async fn populate(db: &Fixture) {
+    let columns =
+        "id, chain_id, type_id, priority, state, created_at, due_at, lease_token, claimed_at";
+    let insert = match db.database {
+        Database::Postgres => format!(
+            "INSERT INTO hardstop.job_live ({columns}) \
+             SELECT id, id, n % 20, 0, (ARRAY[4, 4, 2, 2, 5])[n % 5 + 1], now(), now() + n * interval '1 second', \
+             CASE WHEN n % 5 = 4 THEN (n % 8)::int8 << 32 END, now() \
+             FROM (SELECT gen_random_uuid() AS id, n FROM generate_series(1, 30000) n) g"
+        ),
+        Database::Sqlite => format!(
+            "INSERT INTO job_live ({columns}) \
+             SELECT id, id, n % 20, 0, CASE n % 5 WHEN 4 THEN 5 WHEN 2 THEN 2 WHEN 3 THEN 2 ELSE 4 END, 0, n, \
+             CASE WHEN n % 5 = 4 THEN (n % 8) << 32 END, 0 \
+             FROM (WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 30000) \
+             SELECT randomblob(16) AS id, n FROM g)"
+        ),
+    };
+    db.execute(&insert).await;
+    db.execute("INSERT INTO hardstop.job_body (id, input) SELECT id, '{}' FROM hardstop.job_live")
+        .await;
+    let finished = match db.database {
+        Database::Postgres => "gen_random_uuid(), gen_random_uuid(), now(), now(), now()",
+        Database::Sqlite => "randomblob(16), randomblob(16), 0, 0, 0",
+    };
+    db.execute(&format!(
+        "INSERT INTO hardstop.job_done (id, chain_id, created_at, due_at, finished_at, type_id, run, snoozes, attempt, \
+         rescues, priority, state, outcome) SELECT {finished}, type_id, 1, 0, 1, 0, 0, 13, 30 FROM hardstop.job_live"
+    ))
+    .await;
+    db.execute("ANALYZE").await;
+}
+
+/// The hot files, the index that each must use on `job_live`, and values for a plan of its own.
+const HOT: [(&str, &str, &str); 8] = [
+    (
+        "claim",
+        "job_live_ready",
+        "'{1,2,3}', '{10,10,10}', 4294967296, 30",
+    ),
+    ("finish", "job_live_pkey", FINISH),
+    (
+        "requeue",
+        "job_live_pkey",
+        "'{00000000-0000-0000-0000-000000000001}', '{1}', '{0}', '{0}', '{0}', '{0}'",
+    ),
+    ("promote", "job_live_due", "5000"),
+    ("next_due", "job_live_due", ""),
+    ("held", "job_live_running", "3"),
+    (
+        "lock",
+        "job_live_pkey",
+        "'00000000-0000-0000-0000-000000000001'",
+    ),
+    ("orphan", "job_live_running", "3, 100"),
+];
+
+const FINISH: &str = "'{00000000-0000-0000-0000-000000000001}', '{1}', '{1}', '{10}', '{1}', '{x}', '{x}', '{x}', \
+    '{00000000-0000-0000-0000-000000000001}', '{1}', '{1}', '{1}', '{1}', '{1}', '{1}', '{1}'";
+
+#[tokio::test]
+async fn postgres_plans_use_their_indexes() {
+    run(Database::Postgres, async |db: Fixture| {
+        populate(&db).await;
+        let files = files("postgres");
+        let mut connection = PgConnection::connect(&db.url).await.unwrap();
+        // As the store's own connections have it: what is read whole now has no index to use.
+        connection
+            .execute("SET enable_seqscan = off")
+            .await
+            .unwrap();
+        for (name, index, values) in HOT {
+            // A prepared statement gets plans of its own at first, and perhaps a general one later.
+            for mode in ["force_custom_plan", "force_generic_plan"] {
+                let sql = &statements(&files[name])[0];
+                let values = if values.is_empty() {
+                    String::new()
+                } else {
+                    format!("({values})")
+                };
+                for step in [
+                    format!("SET plan_cache_mode = {mode}"),
+                    format!("PREPARE hot AS {sql}"),
+                ] {
+                    connection.execute(AssertSqlSafe(step)).await.unwrap();
+                }
+                let explain = format!("EXPLAIN EXECUTE hot{values}");
+                let rows = sqlx::raw_sql(AssertSqlSafe(explain))
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap();
+                let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+                let plan = lines.join("\n");
+                connection.execute("DEALLOCATE hot").await.unwrap();
+                assert!(
+                    plan.contains(index),
+                    "{name}, {mode}: no {index} in\n{plan}"
+                );
+                for table in ["job_live", "job_body", "job_done"] {
+                    let scan = format!("Seq Scan on {table}");
+                    assert!(!plan.contains(&scan), "{name}, {mode}: {scan} in\n{plan}");
+                }
+                assert!(
+                    name != "claim" || !plan.contains("Sort Key: j."),
+                    "{name} sorts the backlog\n{plan}"
+                );
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sqlite_plans_use_their_indexes() {
+    run(Database::Sqlite, async |db: Fixture| {
+        populate(&db).await;
+        let files = files("sqlite");
+        let mut connection = SqliteConnection::connect(&db.url).await.unwrap();
+        for (name, index, _) in HOT {
+            let mut plan = String::new();
+            for statement in statements(&files[name]) {
+                let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+                for row in sqlx::query(explain)
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap()
+                {
+                    plan.push_str(row.get::<&str, _>("detail"));
+                    plan.push('\n');
+                }
+            }
+            let index = index.replace("job_live_pkey", "USING PRIMARY KEY");
+            assert!(plan.contains(&index), "{name}: no {index} in\n{plan}");
+            for line in plan.lines().filter(|line| line.starts_with("SCAN ")) {
+                let table = line.split(' ').nth(1).unwrap();
+                assert!(
+                    line.contains("USING")
+                        || !["j", "l", "job_live", "job_body", "job_done"].contains(&table),
+                    "{name}: {line} in\n{plan}"
+                );
+            }
+            assert!(
+                name != "claim" || plan.matches("ORDER BY").count() <= 1,
+                "{name} sorts the backlog\n{plan}"
+            );
+        }
+        connection.close().await.unwrap();
+    })
+    .await;
+}

@@ -1,0 +1,178 @@
+//! What only SQLite can do.
+
+use std::time::Duration;
+
+use hardstop_domain::*;
+use hardstop_store::*;
+use sqlx::{Connection, Executor, SqliteConnection};
+
+use crate::fixture::*;
+
+fn create() -> ConnectOptions {
+    ConnectOptions {
+        create: true,
+        ..ConnectOptions::default()
+    }
+}
+
+#[tokio::test]
+async fn a_missing_file_is_made_only_where_that_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("new.db").display());
+    let Err(error) = connect(&url, &ConnectOptions::default()).await else {
+        panic!("opened");
+    };
+    assert!(error.to_string().contains("does not exist"), "{error}");
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+
+    let store = connect(&url, &create()).await.unwrap();
+    store.check_schema().await.unwrap();
+    store.deploy(deployment(&["a"])).await.unwrap();
+    store.close().await;
+    let error = store.enqueue(&[chain("a")]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+
+    let again = connect(&url, &ConnectOptions::default()).await.unwrap();
+    assert_eq!(again.types().await.unwrap().len(), 1);
+    again.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_that_make_the_file_at_once_agree() {
+    for _ in 0..5 {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("new.db").display());
+        let options = create();
+        let (one, two, three) = tokio::join!(
+            connect(&url, &options),
+            connect(&url, &options),
+            connect(&url, &options)
+        );
+        for store in [one.unwrap(), two.unwrap(), three.unwrap()] {
+            store.check_schema().await.unwrap();
+            store.deploy(deployment(&["a"])).await.unwrap();
+            store.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let inside = directory.path().display();
+    for (url, wanted) in [
+        ("sqlite://".to_owned(), "expected a path"),
+        ("sqlite://:memory:".to_owned(), "in memory"),
+        ("sqlite://a.db?mode=ro".to_owned(), "no parameters"),
+        (format!("sqlite://{inside}"), "cannot reach"),
+        (format!("sqlite://{inside}/missing/a.db"), "cannot reach"),
+    ] {
+        let Err(error) = connect(&url, &create()).await else {
+            panic!("opened {url}");
+        };
+        assert!(error.to_string().contains(wanted), "{url}: {error}");
+    }
+    let text = directory.path().join("text.db");
+    std::fs::write(
+        &text,
+        "not a database, but longer than a header of one would be ".repeat(100),
+    )
+    .unwrap();
+    let Err(error) = connect(&format!("sqlite://{}", text.display()), &create()).await else {
+        panic!("opened");
+    };
+    assert!(
+        matches!(&error, StoreError::Unreachable { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_lock_of_another_process_is_waited_for_and_then_a_timeout() {
+    run(Database::Sqlite, async |db: Fixture| {
+        db.deploy(["a"]).await;
+        let options = ConnectOptions {
+            statement_timeout: Duration::from_millis(100),
+            ..ConnectOptions::default()
+        };
+        let store = connect(&db.url, &options).await.unwrap();
+        let mut other = SqliteConnection::connect(&db.url).await.unwrap();
+        other.execute("BEGIN IMMEDIATE").await.unwrap();
+        let error = store.enqueue(&[chain("a")]).await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::Timeout(_)) && error.is_transient(),
+            "{error:?}"
+        );
+        // Readers go on, and a writer with patience is served.
+        assert_eq!(store.types().await.unwrap().len(), 1);
+        let patient = [chain("a")];
+        let (started, freed) = tokio::join!(db.store.enqueue(&patient), other.execute("COMMIT"));
+        started.unwrap();
+        freed.unwrap();
+        store.enqueue(&[chain("a")]).await.unwrap();
+        store.close().await;
+        other.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_fails_leaves_those_of_its_group_alone() {
+    run(Database::Sqlite, async |db: Fixture| {
+        db.deploy(["a"]).await;
+        let taken = chain("a");
+        db.enqueue(std::slice::from_ref(&taken)).await;
+        // While another process holds the lock, these wait together and are committed together.
+        let mut other = SqliteConnection::connect(&db.url).await.unwrap();
+        other.execute("BEGIN IMMEDIATE").await.unwrap();
+        let mut waiting = Vec::new();
+        for index in 0..60 {
+            let store = db.store.clone();
+            let new = if index % 7 == 3 {
+                taken.clone()
+            } else {
+                chain("a")
+            };
+            let id = new.first.id;
+            waiting.push((
+                id,
+                index,
+                tokio::spawn(async move { store.enqueue(&[new]).await }),
+            ));
+        }
+        tokio::task::yield_now().await;
+        other.execute("COMMIT").await.unwrap();
+        for (id, index, task) in waiting {
+            match task.await.unwrap() {
+                Ok(()) => assert_eq!(db.state(id).await, State::Ready),
+                Err(StoreError::DuplicateJob(_)) => assert_eq!(index % 7, 3),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        other.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_database_keeps_its_settings() {
+    run(Database::Sqlite, async |db: Fixture| {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("new.db").display());
+        connect(&url, &create()).await.unwrap().close().await;
+        for (url, vacuum) in [(&url, 2), (&db.url, 2)] {
+            let mut connection = SqliteConnection::connect(url).await.unwrap();
+            let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+            let auto: i64 = sqlx::query_scalar("PRAGMA auto_vacuum")
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+            assert_eq!((mode.as_str(), auto), ("wal", vacuum));
+            connection.close().await.unwrap();
+        }
+    })
+    .await;
+}
