@@ -1,0 +1,303 @@
+//! The active job types, and whether an input fits one.
+//!
+//! One check for every way in: starts, continuations and children pass through [`Entry::check_start`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+
+use hardstop_domain::job::{DELAY_MS_MAX, PRIORITY_MAX, PRIORITY_MIN};
+use hardstop_domain::limit::LimitError;
+use hardstop_domain::quantity::{format_duration_ms, format_size};
+use hardstop_domain::{Limits, NewJob, TypeId, TypeName};
+use hardstop_store::ActiveType;
+use serde_json::Value;
+
+/// The active types of a database, as they were when it was asked.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    by_name: BTreeMap<TypeName, Arc<Entry>>,
+    by_id: HashMap<TypeId, Arc<Entry>>,
+}
+
+/// One active type.
+#[derive(Debug)]
+pub struct Entry {
+    /// What the database says of it.
+    pub active: ActiveType,
+    /// Compiled at first use: a worker that only runs jobs never needs most of them.
+    validator: OnceLock<Result<jsonschema::Validator, String>>,
+}
+
+/// A start that cannot be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// No such type.
+    #[error("type `{0}` is not deployed")]
+    UnknownType(TypeName),
+    /// The input is too large.
+    #[error(
+        "the input of `{type_name}` is {} long, over its limit `input` = {}",
+        format_size(*bytes),
+        format_size(*limit)
+    )]
+    InputTooLarge {
+        /// The type.
+        type_name: TypeName,
+        /// The input's size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The input does not parse.
+    #[error("the input of `{type_name}` is not JSON: {reason}")]
+    NotJson {
+        /// The type.
+        type_name: TypeName,
+        /// What the parser said, with line and column.
+        reason: String,
+    },
+    /// The input does not match the type's schema.
+    #[error("the input of `{type_name}` does not match its schema: {reason}")]
+    Mismatch {
+        /// The type.
+        type_name: TypeName,
+        /// The place in the input and what is wrong there.
+        reason: String,
+    },
+    /// The type's own schema cannot be used.
+    #[error("the input schema of `{type_name}` cannot be used: {reason}")]
+    Schema {
+        /// The type.
+        type_name: TypeName,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A limit that cannot be set so.
+    #[error("type `{type_name}`: {error}")]
+    Limit {
+        /// The type.
+        type_name: TypeName,
+        /// Which limit and why.
+        error: LimitError,
+    },
+    /// A priority out of range.
+    #[error("priority {0} is not from {PRIORITY_MIN} to {PRIORITY_MAX}")]
+    Priority(i16),
+    /// A delay out of range.
+    #[error("a delay of {} is over {}", format_duration_ms(*.0), format_duration_ms(DELAY_MS_MAX))]
+    Delay(u64),
+}
+
+impl Catalogue {
+    /// The catalogue of these types. What `before` knew already is kept, compiled schemas included.
+    pub fn new(types: Vec<ActiveType>, before: &Self) -> Self {
+        let mut catalogue = Self::default();
+        for active in types {
+            let entry = match before.by_id.get(&active.id) {
+                Some(entry) if entry.active == active => Arc::clone(entry),
+                _ => Arc::new(Entry {
+                    active,
+                    validator: OnceLock::new(),
+                }),
+            };
+            catalogue.by_id.insert(entry.active.id, Arc::clone(&entry));
+            catalogue
+                .by_name
+                .insert(entry.active.spec.name.clone(), entry);
+        }
+        catalogue
+    }
+
+    /// The type of this number.
+    pub fn by_id(&self, id: TypeId) -> Option<&Arc<Entry>> {
+        self.by_id.get(&id)
+    }
+
+    /// The type of this name.
+    pub fn by_name(&self, name: &TypeName) -> Result<&Arc<Entry>, StartError> {
+        self.by_name
+            .get(name)
+            .ok_or_else(|| StartError::UnknownType(name.clone()))
+    }
+
+    /// Every type, by name.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.by_name.values()
+    }
+
+    /// Whether a job may be started: type, input, limits, priority and delay.
+    pub fn check_start(&self, job: &NewJob, ceiling: &Limits) -> Result<(), StartError> {
+        self.by_name(&job.type_name)?.check_start(job, ceiling)
+    }
+}
+
+impl Entry {
+    fn check_start(&self, job: &NewJob, ceiling: &Limits) -> Result<(), StartError> {
+        let spec = &self.active.spec;
+        let type_name = || spec.name.clone();
+        let limits =
+            spec.limits
+                .for_job(ceiling, &job.limits)
+                .map_err(|error| StartError::Limit {
+                    type_name: type_name(),
+                    error,
+                })?;
+        if let Some(priority) = job.priority
+            && !(PRIORITY_MIN..=PRIORITY_MAX).contains(&priority)
+        {
+            return Err(StartError::Priority(priority));
+        }
+        if job.delay_ms > DELAY_MS_MAX {
+            return Err(StartError::Delay(job.delay_ms));
+        }
+        let bytes = job.input.len() as u64;
+        if bytes > limits.input_bytes_max {
+            return Err(StartError::InputTooLarge {
+                type_name: type_name(),
+                bytes,
+                limit: limits.input_bytes_max,
+            });
+        }
+        let value: Value =
+            serde_json::from_str(&job.input).map_err(|error| StartError::NotJson {
+                type_name: type_name(),
+                reason: error.to_string(),
+            })?;
+        let validator = self
+            .validator
+            .get_or_init(|| compile(&spec.input_schema))
+            .as_ref()
+            .map_err(|reason| StartError::Schema {
+                type_name: type_name(),
+                reason: reason.clone(),
+            })?;
+        match validator.iter_errors(&value).next() {
+            None => Ok(()),
+            Some(error) => {
+                let place = error.instance_path().to_string();
+                let place = if place.is_empty() {
+                    "/".to_owned()
+                } else {
+                    place
+                };
+                let mut what = error.to_string();
+                // The message quotes the offending value, which may be the whole input.
+                if what.len() > 300 {
+                    what = what.chars().take(300).collect::<String>() + "...";
+                }
+                Err(StartError::Mismatch {
+                    type_name: type_name(),
+                    reason: format!("at {place}: {what}"),
+                })
+            }
+        }
+    }
+}
+
+/// Compiles a schema. References are resolved inside the schema only: nothing is fetched.
+fn compile(schema: &str) -> Result<jsonschema::Validator, String> {
+    let schema: Value = serde_json::from_str(schema).map_err(|error| error.to_string())?;
+    jsonschema::validator_for(&schema).map_err(|error| error.to_string())
+}
+
+/// Whether a schema can be used at all. Deploy asks, so that no start meets a broken one.
+pub fn check_schema(schema: &str) -> Result<(), String> {
+    compile(schema).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hardstop_domain::{
+        Capabilities, DeploymentId, Digest, JobId, LimitsPatch, RetryPolicy, Timestamp, TypeSpec,
+    };
+    use uuid::Uuid;
+
+    fn catalogue(schema: &str) -> Catalogue {
+        let active = ActiveType {
+            id: TypeId(1),
+            deployment: DeploymentId(Uuid::nil()),
+            deployed_at: Timestamp(0),
+            spec: TypeSpec {
+                name: "resize".parse().expect("a name"),
+                description: String::new(),
+                component: Digest::of(b""),
+                input_schema: schema.to_owned(),
+                output_schema: "true".to_owned(),
+                limits: Limits {
+                    input_bytes_max: 64,
+                    ..Limits::default()
+                },
+                retry: RetryPolicy::default(),
+                capabilities: Capabilities::default(),
+            },
+        };
+        Catalogue::new(vec![active], &Catalogue::default())
+    }
+
+    fn job(type_name: &str, input: &str) -> NewJob {
+        NewJob {
+            id: JobId(Uuid::nil()),
+            type_name: type_name.parse().expect("a name"),
+            input: input.to_owned(),
+            delay_ms: 0,
+            priority: None,
+            limits: LimitsPatch::default(),
+            trace_parent: None,
+        }
+    }
+
+    #[test]
+    fn only_what_fits_may_start() {
+        let catalogue = catalogue(
+            r#"{"type":"object","properties":{"width":{"type":"integer"}},"required":["width"]}"#,
+        );
+        let check = |job: &NewJob| {
+            catalogue
+                .check_start(job, &Limits::default_ceiling())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&job("resize", r#"{"width":3}"#)), Ok(()));
+        let long = format!(r#"{{"width":{}}}"#, "1".repeat(80));
+        for (job, expected) in [
+            (job("rezise", "{}"), "type `rezise` is not deployed"),
+            (
+                job("resize", "{width:3}"),
+                "is not JSON: key must be a string at line 1 column 2",
+            ),
+            (
+                job("resize", "{}"),
+                "at /: \"width\" is a required property",
+            ),
+            (
+                job("resize", r#"{"width":"3"}"#),
+                "at /width: \"3\" is not of type \"integer\"",
+            ),
+            (job("resize", &long), "over its limit `input` = 64B"),
+            (
+                NewJob {
+                    priority: Some(101),
+                    ..job("resize", r#"{"width":3}"#)
+                },
+                "priority 101",
+            ),
+            (
+                NewJob {
+                    delay_ms: u64::MAX,
+                    ..job("resize", r#"{"width":3}"#)
+                },
+                "a delay of",
+            ),
+        ] {
+            let message = check(&job).expect_err(expected);
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_schema_that_is_none_is_found() {
+        assert!(check_schema(r#"{"type":"object"}"#).is_ok());
+        assert!(check_schema(r#"{"type":12}"#).is_err());
+        assert!(check_schema("{").is_err());
+    }
+}

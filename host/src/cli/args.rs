@@ -1,0 +1,322 @@
+//! What the command line looks like. No behaviour here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hardstop_domain::quantity::{parse_duration, parse_size};
+use hardstop_domain::{JobId, LimitsPatch, State, TypeName};
+
+/// A job executor that can stop what it runs.
+///
+/// Exit codes: 0 done; 1 what you asked for failed; 2 usage or configuration; 3 environment or
+/// internal; 4 a wait timed out. A worker that is told twice to stop leaves at once with 130.
+#[derive(Debug, Parser)]
+#[command(name = "hardstop", version, propagate_version = true)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command; they go before or after it.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The database: sqlite://PATH or postgres://... [default: sqlite://hardstop.db]
+    #[arg(
+        long,
+        global = true,
+        env = "HARDSTOP_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub database_url: Option<String>,
+    /// How to print: for people, as one JSON document, or as one JSON object a line.
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Human)]
+    pub output: Format,
+    /// The configuration file [default: hardstop.toml, where there is one]
+    #[arg(long, global = true, env = "HARDSTOP_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables and sentences.
+    Human,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run one handler once, without any database, and show what it used of its limits.
+    Run(RunArgs),
+    /// Verify a component and make its types the active ones.
+    Deploy(DeployArgs),
+    /// Run jobs until told to stop. For now the same as `worker`.
+    Serve(WorkerArgs),
+    /// Run jobs until told to stop.
+    Worker(WorkerArgs),
+    /// Start a chain of jobs.
+    Start(StartArgs),
+    /// Look at jobs, wait for them, retry and cancel them.
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Look at stored components.
+    #[command(subcommand)]
+    Component(ComponentCommand),
+    /// Look at deployed job types.
+    #[command(subcommand)]
+    Type(TypeCommand),
+    /// Bring the database's schema to this version.
+    Migrate,
+    /// Look for what would keep Hardstop from working here.
+    Doctor,
+}
+
+/// `hardstop run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A component (FILE.wasm), a manifest (job.toml), or the folder that holds one.
+    pub target: PathBuf,
+    /// The type to run, where there are several.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub type_name: Option<String>,
+    /// The input: JSON text, @FILE, or - for standard input.
+    #[arg(long, short, default_value = "{}", value_name = "JSON")]
+    pub input: String,
+    /// Lowered limits. For a bare component: its limits, under the ceilings of hardstop.toml.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// The largest stack, for a bare component, such as 512KiB.
+    #[arg(long, value_parser = size, value_name = "SIZE")]
+    pub stack: Option<u64>,
+    /// Grant a bare component the right to start chains. They are shown, not started.
+    #[arg(long)]
+    pub allow_chains: bool,
+    /// Grant a bare component a configuration value. May be given again.
+    #[arg(long = "config-value", value_parser = key_value, value_name = "KEY=VALUE")]
+    pub config_values: Vec<(String, String)>,
+}
+
+/// Flags that set limits.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// The longest wall-clock time, such as 2s.
+    #[arg(long, value_parser = duration_ms, value_name = "DURATION")]
+    pub wall_timeout: Option<u64>,
+    /// The longest time on a CPU, such as 500ms.
+    #[arg(long, value_parser = duration_ms, value_name = "DURATION")]
+    pub cpu_time: Option<u64>,
+    /// The most fuel, in units of about one instruction.
+    #[arg(long, value_name = "UNITS")]
+    pub fuel: Option<u64>,
+    /// The most memory, such as 64MiB.
+    #[arg(long, value_parser = size, value_name = "SIZE")]
+    pub memory: Option<u64>,
+    /// The largest input to take, such as 1MiB.
+    #[arg(long = "input-max", value_parser = size, value_name = "SIZE")]
+    pub input_max: Option<u64>,
+    /// The largest output to take, such as 1MiB.
+    #[arg(long = "output-max", value_parser = size, value_name = "SIZE")]
+    pub output_max: Option<u64>,
+    /// The most log to keep, such as 64KiB.
+    #[arg(long = "log-max", value_parser = size, value_name = "SIZE")]
+    pub log_max: Option<u64>,
+}
+
+impl LimitArgs {
+    /// As a manifest would ask for them.
+    pub fn patch(&self) -> LimitsPatch {
+        LimitsPatch {
+            wall_timeout: self.wall_timeout,
+            cpu_time: self.cpu_time,
+            fuel: self.fuel,
+            memory: self.memory,
+            stack: None,
+            input: self.input_max,
+            output: self.output_max,
+            log: self.log_max,
+        }
+    }
+}
+
+/// `hardstop deploy`.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// Manifests (job.toml), or folders that hold one.
+    #[arg(required = true, value_name = "MANIFEST")]
+    pub manifests: Vec<PathBuf>,
+    /// A component to deploy in place of the one that the manifest names.
+    #[arg(long, value_name = "FILE")]
+    pub component: Option<PathBuf>,
+    /// Verify everything, and store nothing.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `hardstop serve` and `hardstop worker`.
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// How many attempts run at once [default: 32, or worker.concurrency of hardstop.toml]
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<u32>,
+    /// How many threads run guests [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub guest_threads: Option<usize>,
+    /// How long running attempts may go on after the first signal [default: 10s]
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    pub drain_timeout: Option<Duration>,
+    /// How long this worker's jobs are its own without a heartbeat [default: 15s]
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    pub lease: Option<Duration>,
+}
+
+/// `hardstop start`.
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    /// The type.
+    #[arg(value_name = "TYPE")]
+    pub type_name: String,
+    /// The input: JSON text, @FILE, or - for standard input.
+    #[arg(long, short, default_value = "{}", value_name = "JSON")]
+    pub input: String,
+    /// How long to wait before the job becomes ready, such as 10s.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    pub after: Option<Duration>,
+    /// Smaller runs earlier among jobs of one type, from -100 to 100.
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
+    pub priority: Option<i16>,
+    /// How many such chains to start.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
+    pub count: u32,
+    /// Limits to lower for this job.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Wait until the chain is closed and print its output. A failed chain exits with 1.
+    #[arg(long, conflicts_with = "count")]
+    pub wait: bool,
+    /// How long to wait at the most. A wait that runs out exits with 4.
+    #[arg(long, requires = "wait", value_parser = duration, value_name = "DURATION")]
+    pub timeout: Option<Duration>,
+}
+
+/// `hardstop job ...`.
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// List jobs, newest first.
+    List {
+        /// Only this type.
+        #[arg(long = "type", value_name = "TYPE")]
+        type_name: Option<TypeName>,
+        /// Only this state.
+        #[arg(long)]
+        state: Option<State>,
+        /// Only jobs older than this one: the last of the page before.
+        #[arg(long, value_name = "JOB")]
+        before: Option<JobId>,
+        /// How many at the most.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        limit: u32,
+    },
+    /// Show a job: state, input, output, failure with backtrace, attempts, usage, log.
+    Show {
+        /// The job.
+        job: JobId,
+    },
+    /// Print the logs of a job's attempts.
+    Logs {
+        /// The job.
+        job: JobId,
+    },
+    /// Wait until a job is final and print its output. A failed job exits with 1.
+    Wait {
+        /// The job.
+        job: JobId,
+        /// How long to wait at the most. A wait that runs out exits with 4.
+        #[arg(long, value_parser = duration, value_name = "DURATION")]
+        timeout: Option<Duration>,
+    },
+    /// Make a discarded, cancelled or scheduled job ready.
+    Retry {
+        /// The job.
+        job: JobId,
+    },
+    /// Cancel a job. One that runs is stopped.
+    Cancel {
+        /// The job.
+        job: JobId,
+    },
+}
+
+/// `hardstop component ...`.
+#[derive(Debug, Subcommand)]
+pub enum ComponentCommand {
+    /// List components, newest first.
+    List,
+    /// Show a component.
+    Show {
+        /// Its digest, the beginning of it, or its name.
+        component: String,
+    },
+}
+
+/// `hardstop type ...`.
+#[derive(Debug, Subcommand)]
+pub enum TypeCommand {
+    /// List types.
+    List,
+    /// Show a type: schemas, limits, retry policy, capabilities.
+    Show {
+        /// Its name.
+        #[arg(value_name = "TYPE")]
+        name: String,
+    },
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+fn duration_ms(text: &str) -> Result<u64, String> {
+    duration(text).map(|duration| duration.as_millis() as u64)
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    parse_size(text).map_err(|error| error.to_string())
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_go_before_or_after_the_command() {
+        for line in [
+            ["hardstop", "-o", "json", "type", "list"],
+            ["hardstop", "type", "list", "-o", "json"],
+        ] {
+            let cli = Cli::try_parse_from(line).expect("parses");
+            assert_eq!(cli.global.output, Format::Json);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `hardstop deploy`: verify components and make their types the active ones.
+
+use std::process::ExitCode;
+
+use hardstop_domain::quantity::{format_duration_ms, format_size};
+use hardstop_sandbox::Sandbox;
+use serde_json::json;
+
+use super::args::DeployArgs;
+use super::{Context, output};
+use crate::deploy::{self, ManifestFile};
+use crate::error::Error;
+
+pub async fn execute(context: &Context, args: DeployArgs) -> Result<ExitCode, Error> {
+    if args.component.is_some() && args.manifests.len() > 1 {
+        return Err(Error::usage("--component goes with one manifest"));
+    }
+    let sandbox = Sandbox::new(context.config.sandbox(4))
+        .map_err(|error| Error::environment(error.to_string()))?;
+    // Everything is verified before anything is stored.
+    let mut verified = Vec::new();
+    for path in &args.manifests {
+        let mut file = ManifestFile::read(path)?;
+        if let Some(component) = &args.component {
+            file.manifest.component = std::path::absolute(component).map_err(|error| {
+                Error::usage(format!("cannot find {}: {error}", component.display()))
+            })?;
+        }
+        let bytes =
+            deploy::read_component(&file.component_path(), context.config.component_bytes_max)?;
+        verified.push(deploy::verify(&file, bytes, &sandbox, &context.config).await?);
+    }
+    if args.check {
+        for deployment in &verified {
+            let types: Vec<&str> = deployment
+                .types
+                .iter()
+                .map(|spec| spec.name.as_str())
+                .collect();
+            eprintln!(
+                "{}: good ({}); nothing was stored",
+                deployment.name,
+                types.join(", ")
+            );
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let service = context.service(true).await?;
+    let mut rows = Vec::new();
+    let mut printed = Vec::new();
+    for new in verified {
+        let size = new.bytes.len() as u64;
+        for spec in &new.types {
+            rows.push([
+                spec.name.to_string(),
+                new.component.short(),
+                format_size(size),
+                format_duration_ms(spec.limits.wall_timeout_ms),
+                format_duration_ms(spec.limits.cpu_time_ms),
+                format_size(spec.limits.memory_bytes_max),
+            ]);
+        }
+        let (name, component) = (new.name.clone(), new.component);
+        let deployment = service.deploy(new).await?;
+        printed.push(json!({
+            "name": name,
+            "deployment": deployment.id,
+            "component": component,
+            "created_at": deployment.created_at,
+            "types": deployment.types.iter().map(|(_, name)| name).collect::<Vec<_>>(),
+        }));
+    }
+    context.output.many(&printed, || {
+        output::table(["type", "component", "size", "wall", "cpu", "memory"], rows)
+    });
+    service.close().await;
+    Ok(ExitCode::SUCCESS)
+}

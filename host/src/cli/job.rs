@@ -1,0 +1,315 @@
+//! `hardstop job ...`: look at jobs, wait for them, retry and cancel them.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use hardstop_domain::quantity::format_size;
+use hardstop_domain::{JobId, LogEntry, State, Usage};
+use hardstop_store::{AttemptRecord, JobDetail, JobQuery, JobSummary};
+use serde_json::json;
+
+use super::args::JobCommand;
+use super::{Context, output};
+use crate::error::{Error, Exit};
+use crate::service::Service;
+
+pub async fn execute(context: &Context, command: JobCommand) -> Result<ExitCode, Error> {
+    let service = context.service(false).await?;
+    let code = match command {
+        JobCommand::List {
+            type_name,
+            state,
+            before,
+            limit,
+        } => {
+            list(
+                context,
+                &service,
+                &JobQuery {
+                    type_name,
+                    state,
+                    before,
+                    limit,
+                },
+            )
+            .await?
+        }
+        JobCommand::Show { job } => {
+            let job = service.job(job).await?;
+            context.output.one(&job, || show(&job));
+            ExitCode::SUCCESS
+        }
+        JobCommand::Logs { job } => {
+            logs(context, &service.job(job).await?);
+            ExitCode::SUCCESS
+        }
+        JobCommand::Wait { job, timeout } => {
+            print_result(context, &service.wait_job(job, timeout).await?)
+        }
+        JobCommand::Retry { job } => {
+            let was = service.retry(job).await?;
+            changed(context, job, was, State::Ready);
+            ExitCode::SUCCESS
+        }
+        JobCommand::Cancel { job } => {
+            let was = service.cancel(job).await?;
+            changed(context, job, was, State::Cancelled);
+            ExitCode::SUCCESS
+        }
+    };
+    service.close().await;
+    Ok(code)
+}
+
+fn changed(context: &Context, job: JobId, was: State, now: State) {
+    context
+        .output
+        .one(&json!({ "id": job, "was": was, "state": now }), || {
+            format!("{job} was {was}, is {now}")
+        });
+}
+
+async fn list(context: &Context, service: &Service, query: &JobQuery) -> Result<ExitCode, Error> {
+    let jobs = service.jobs(query).await?;
+    context.output.many(&jobs, || {
+        output::table(
+            [
+                "job", "type", "state", "outcome", "attempt", "created", "took",
+            ],
+            jobs.iter().map(row),
+        )
+    });
+    if context.output.is_human() {
+        match jobs.last() {
+            None => eprintln!("no jobs"),
+            Some(last) if jobs.len() as u32 == query.limit => {
+                eprintln!("older ones: --before {}", last.id);
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(job: &JobSummary) -> [String; 7] {
+    let took = match (job.started_at, job.finished_at) {
+        (Some(started), Some(finished)) => {
+            output::format_us(finished.since(started).as_micros() as u64)
+        }
+        _ => "-".to_owned(),
+    };
+    [
+        job.id.to_string(),
+        job.type_name.to_string(),
+        job.state.to_string(),
+        job.outcome
+            .map_or("-".to_owned(), |outcome| outcome.to_string()),
+        job.attempt.to_string(),
+        job.created_at.to_string(),
+        took,
+    ]
+}
+
+/// The result of a job that is final: its output on standard output, or its failure on standard
+/// error and exit code 1.
+pub fn print_result(context: &Context, job: &JobDetail) -> ExitCode {
+    let succeeded = matches!(job.summary.state, State::Completed | State::Continued);
+    if !context.output.is_human() {
+        context.output.one(job, String::new);
+    } else if let Some(next) = job.continued_to {
+        eprintln!("{} continued with {next}", job.summary.id);
+    } else if let Some(output) = &job.output {
+        output::print(&output::indent_json(output));
+    } else {
+        eprintln!("{} is {}", job.summary.id, job.summary.state);
+        if let Some(failure) = &job.failure {
+            eprint!("{}", output::failure(failure));
+        }
+        eprintln!("hint: `hardstop job show {}` tells more", job.summary.id);
+    }
+    if succeeded {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Exit::Failed as u8)
+    }
+}
+
+fn show(job: &JobDetail) -> String {
+    let summary = &job.summary;
+    let mut text = String::new();
+    let mut field = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<10} {value}");
+    };
+    field("job", summary.id.to_string());
+    if summary.chain_id != summary.id.into() {
+        field("chain", summary.chain_id.to_string());
+    }
+    field("type", summary.type_name.to_string());
+    field(
+        "state",
+        match summary.outcome {
+            Some(outcome) if outcome.name() != summary.state.name() => {
+                format!("{} ({outcome})", summary.state)
+            }
+            _ => summary.state.to_string(),
+        },
+    );
+    let mut counts = vec![format!("attempt {}", summary.attempt)];
+    if summary.rescues > 0 {
+        counts.push(format!("rescues {}", summary.rescues));
+    }
+    if summary.snoozes > 0 {
+        counts.push(format!("snoozes {}", summary.snoozes));
+    }
+    field("attempts", counts.join(", "));
+    if summary.priority != 0 {
+        field("priority", summary.priority.to_string());
+    }
+    field("created", summary.created_at.to_string());
+    match (summary.started_at, summary.finished_at) {
+        (Some(started), Some(finished)) => {
+            field("started", started.to_string());
+            let took = output::format_us(finished.since(started).as_micros() as u64);
+            field("finished", format!("{finished} (after {took})"));
+        }
+        (Some(started), None) => field("started", started.to_string()),
+        (None, _) => field("due", summary.due_at.to_string()),
+    }
+    if let Some(next) = job.continued_to {
+        field("continued", next.to_string());
+    }
+    if let Some(usage) = &job.usage {
+        field("usage", usage_line(usage));
+    }
+    field("input", shorten(&job.input));
+    if let Some(output) = &job.output {
+        field("output", shorten(output));
+    }
+    if let Some(failure) = &job.failure {
+        let _ = write!(text, "\n{}", output::failure(failure));
+    }
+    // A discarded job's last attempt is its final word, which was just shown.
+    let last_run = job.attempts.last().map(|attempt| attempt.run);
+    for attempt in &job.attempts {
+        let is_final_word = Some(attempt.run) == last_run && job.failure == attempt.failure;
+        let _ = write!(text, "\n{}", attempt_text(attempt, is_final_word));
+    }
+    if !job.log.is_empty() && summary.state != State::Discarded {
+        text.push_str("\nlog\n");
+        push_log(&mut text, &job.log);
+    }
+    text
+}
+
+fn attempt_text(attempt: &AttemptRecord, is_final_word: bool) -> String {
+    let mut text = format!(
+        "run {} (attempt {}) on {}, {}\n",
+        attempt.run, attempt.attempt, attempt.host, attempt.started_at
+    );
+    match &attempt.failure {
+        Some(failure) if !is_final_word => text.push_str(&output::failure(failure)),
+        Some(_) => {}
+        None => {
+            let _ = writeln!(text, "{}", attempt.outcome);
+        }
+    }
+    if let Some(usage) = &attempt.usage {
+        let _ = writeln!(text, "  usage: {}", usage_line(usage));
+    }
+    if let Some(progress) = &attempt.progress {
+        let message = progress.message.as_deref().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  progress: {:.0}% {message}",
+            progress.fraction * 100.0
+        );
+    }
+    if !attempt.log.is_empty() {
+        text.push_str("  log:\n");
+        push_log(&mut text, &attempt.log);
+    }
+    text
+}
+
+fn push_log(text: &mut String, log: &[LogEntry]) {
+    for entry in log {
+        let _ = writeln!(text, "  {}", output::log_line(entry));
+    }
+}
+
+fn usage_line(usage: &Usage) -> String {
+    let mut text = format!(
+        "wall {}, cpu {}, memory {}",
+        output::format_us(usage.wall_us),
+        output::format_us(usage.cpu_us),
+        format_size(usage.memory_bytes_peak)
+    );
+    if let Some(fuel) = usage.fuel {
+        let _ = write!(text, ", fuel {fuel}");
+    }
+    if usage.log_bytes_dropped > 0 {
+        let _ = write!(
+            text,
+            ", {} of log dropped",
+            format_size(usage.log_bytes_dropped)
+        );
+    }
+    text
+}
+
+fn shorten(json: &str) -> String {
+    const SHOWN: usize = 400;
+    if json.len() <= SHOWN {
+        return json.to_owned();
+    }
+    let cut: String = json.chars().take(SHOWN).collect();
+    format!(
+        "{cut}... ({}; -o json shows all)",
+        format_size(json.len() as u64)
+    )
+}
+
+fn logs(context: &Context, job: &JobDetail) {
+    /// An entry and the run that made it.
+    #[derive(serde::Serialize)]
+    struct Line<'a> {
+        run: Option<u32>,
+        #[serde(flatten)]
+        entry: &'a LogEntry,
+    }
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for attempt in &job.attempts {
+        lines.extend(attempt.log.iter().map(|entry| Line {
+            run: Some(attempt.run),
+            entry,
+        }));
+    }
+    // A discarded job's last attempt is among its attempts already.
+    if job.summary.state != State::Discarded {
+        lines.extend(job.log.iter().map(|entry| Line { run: None, entry }));
+    }
+    context.output.many(&lines, || {
+        lines
+            .iter()
+            .map(|line| output::log_line(line.entry) + "\n")
+            .collect()
+    });
+    let dropped: u64 = job
+        .attempts
+        .iter()
+        .filter_map(|attempt| attempt.usage)
+        .chain(job.usage.filter(|_| job.summary.state != State::Discarded))
+        .map(|usage| usage.log_bytes_dropped)
+        .sum();
+    if context.output.is_human() {
+        if lines.is_empty() {
+            eprintln!("no log");
+        }
+        if dropped > 0 {
+            eprintln!(
+                "{} more were dropped, over the limit `log`",
+                format_size(dropped)
+            );
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `hardstop type ...`: look at deployed job types.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use hardstop_domain::LimitName;
+use hardstop_domain::quantity::{format_duration_ms, format_size};
+use hardstop_store::ActiveType;
+use serde_json::{Value, json};
+
+use super::args::TypeCommand;
+use super::{Context, output};
+use crate::error::Error;
+
+pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode, Error> {
+    let service = context.service(false).await?;
+    match command {
+        TypeCommand::List => {
+            let types = service.types().await?;
+            let printed: Vec<Value> = types.iter().map(to_json).collect();
+            context.output.many(&printed, || {
+                output::table(
+                    [
+                        "type",
+                        "component",
+                        "wall",
+                        "cpu",
+                        "memory",
+                        "attempts",
+                        "deployed",
+                    ],
+                    types.iter().map(row),
+                )
+            });
+            if types.is_empty() && context.output.is_human() {
+                eprintln!("no types: `hardstop deploy` adds some");
+            }
+        }
+        TypeCommand::Show { name } => {
+            let active = service.job_type(&name).await?;
+            context.output.one(&to_json(&active), || show(&active));
+        }
+    }
+    service.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(active: &ActiveType) -> [String; 7] {
+    let limits = &active.spec.limits;
+    [
+        active.spec.name.to_string(),
+        active.spec.component.short(),
+        format_duration_ms(limits.wall_timeout_ms),
+        format_duration_ms(limits.cpu_time_ms),
+        format_size(limits.memory_bytes_max),
+        active.spec.retry.attempts_max.to_string(),
+        active.deployed_at.to_string(),
+    ]
+}
+
+/// Schemas are JSON text in the store, and JSON to whoever reads this.
+fn to_json(active: &ActiveType) -> Value {
+    let spec = &active.spec;
+    let schema = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
+    json!({
+        "name": spec.name,
+        "description": spec.description,
+        "component": spec.component,
+        "deployment": active.deployment,
+        "deployed_at": active.deployed_at,
+        "limits": spec.limits,
+        "retry": spec.retry,
+        "capabilities": spec.capabilities,
+        "input_schema": schema(&spec.input_schema),
+        "output_schema": schema(&spec.output_schema),
+    })
+}
+
+fn show(active: &ActiveType) -> String {
+    let spec = &active.spec;
+    let mut text = format!("{}\n", spec.name);
+    if !spec.description.is_empty() {
+        let _ = writeln!(text, "{}", spec.description);
+    }
+    let _ = writeln!(text, "\ncomponent   {}", spec.component);
+    let _ = writeln!(
+        text,
+        "deployed    {} ({})",
+        active.deployed_at, active.deployment
+    );
+    let limits: Vec<String> = LimitName::ALL
+        .into_iter()
+        .filter_map(|name| Some(format!("{name} {}", name.format(spec.limits.get(name)?))))
+        .collect();
+    let _ = writeln!(text, "limits      {}", limits.join(", "));
+    let on: Vec<&str> = spec.retry.on.iter().map(|kind| kind.name()).collect();
+    let _ = writeln!(
+        text,
+        "retry       {} attempts, waits up to {} doubling to {}, on {}",
+        spec.retry.attempts_max,
+        format_duration_ms(spec.retry.backoff),
+        format_duration_ms(spec.retry.backoff_max),
+        on.join(", ")
+    );
+    let capabilities = spec.capabilities.names();
+    let _ = writeln!(
+        text,
+        "may use     {}",
+        if capabilities.is_empty() {
+            "nothing".to_owned()
+        } else {
+            capabilities.join(", ")
+        }
+    );
+    let _ = writeln!(text, "\ninput\n{}", output::indent_json(&spec.input_schema));
+    let _ = writeln!(
+        text,
+        "\noutput\n{}",
+        output::indent_json(&spec.output_schema)
+    );
+    text
+}

@@ -1,0 +1,114 @@
+//! The command line. Clap types are in [`args`], behaviour in one file a command.
+//!
+//! Data goes to standard output, talk to standard error.
+
+pub mod args;
+mod component;
+mod deploy;
+mod doctor;
+mod job;
+mod job_type;
+mod migrate;
+mod output;
+mod run;
+mod start;
+mod worker;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use hardstop_store::{ConnectOptions, Store};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::service::Service;
+use crate::telemetry;
+use args::{Cli, Command, Global};
+use output::Output;
+
+/// What every command gets.
+struct Context {
+    config: Config,
+    output: Output,
+}
+
+impl Context {
+    /// The configuration under the flags.
+    fn new(global: &Global) -> Result<Self, Error> {
+        let mut config = Config::load(global.config.as_deref())?;
+        if let Some(url) = &global.database_url {
+            config.database_url.clone_from(url);
+        }
+        Ok(Self {
+            config,
+            output: Output::new(global.output),
+        })
+    }
+
+    /// Opens the database. `create` makes a new SQLite file where there is none.
+    async fn connect(&self, create: bool) -> Result<Arc<dyn Store>, Error> {
+        let options = ConnectOptions {
+            create,
+            ..ConnectOptions::default()
+        };
+        Ok(hardstop_store::connect(&self.config.database_url, &options).await?)
+    }
+
+    /// Opens the database for the use cases. Its schema must be this host's.
+    async fn service(&self, create: bool) -> Result<Service, Error> {
+        let store = self.connect(create).await?;
+        store.check_schema().await?;
+        Ok(Service::new(store, self.config.ceiling.clone()))
+    }
+}
+
+/// Parses the arguments, runs the command and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json_errors = cli.global.output != args::Format::Human;
+    match execute(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            if json_errors {
+                let object = serde_json::json!({
+                    "error": error.message, "hint": error.hint, "exit_code": error.exit as u8,
+                });
+                eprintln!("{object}");
+            } else {
+                eprintln!("error: {}", error.message);
+                if let Some(hint) = &error.hint {
+                    eprintln!("hint: {hint}");
+                }
+            }
+            ExitCode::from(error.exit as u8)
+        }
+    }
+}
+
+fn execute(cli: Cli) -> Result<ExitCode, Error> {
+    let works = matches!(cli.command, Command::Serve(_) | Command::Worker(_));
+    telemetry::init(
+        if works { "info" } else { "error" },
+        works && cli.global.output != args::Format::Human,
+    );
+    let context = Context::new(&cli.global)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("hardstop-control")
+        .build()
+        .map_err(|error| Error::environment(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::execute(&context, args).await,
+            Command::Deploy(args) => deploy::execute(&context, args).await,
+            Command::Serve(args) | Command::Worker(args) => worker::execute(context, args).await,
+            Command::Start(args) => start::execute(&context, args).await,
+            Command::Job(command) => job::execute(&context, command).await,
+            Command::Component(command) => component::execute(&context, command).await,
+            Command::Type(command) => job_type::execute(&context, command).await,
+            Command::Migrate => migrate::execute(&context).await,
+            Command::Doctor => doctor::execute(&context).await,
+        }
+    })
+}

@@ -1,0 +1,277 @@
+//! `hardstop run`: one handler, once, without any database.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use hardstop_domain::{
+    Capabilities, JobId, Limits, LogEntry, Outcome, Report, TypeName, Usage, outcome::Progress,
+};
+use hardstop_sandbox::{Attempt, Profile, Sandbox, Stop, StopSignal, TypeDescription, Watch};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::args::RunArgs;
+use super::{Context, output};
+use crate::deploy::{self, ManifestFile, TypeManifest};
+use crate::error::{Error, Exit};
+
+/// What is run: a component, and what a manifest or the flags say of its types.
+struct Target {
+    what: String,
+    bytes: Vec<u8>,
+    manifest: Option<ManifestFile>,
+}
+
+/// The report as it is printed in JSON.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(rename = "type")]
+    type_name: &'a TypeName,
+    outcome: hardstop_domain::OutcomeKind,
+    output: Option<serde_json::Value>,
+    next: Option<NextJob<'a>>,
+    snooze_ms: Option<u64>,
+    failure: Option<&'a hardstop_domain::Failure>,
+    usage: &'a Usage,
+    limits: &'a Limits,
+    progress: Option<&'a Progress>,
+    children: Vec<NextJob<'a>>,
+    refusals: &'a [hardstop_domain::capability::Refusal],
+    log: &'a [LogEntry],
+}
+
+#[derive(Serialize)]
+struct NextJob<'a> {
+    #[serde(rename = "type")]
+    type_name: &'a TypeName,
+    input: serde_json::Value,
+    delay_ms: u64,
+}
+
+impl<'a> NextJob<'a> {
+    fn of(job: &'a hardstop_domain::NewJob) -> Self {
+        Self {
+            type_name: &job.type_name,
+            input: value(&job.input),
+            delay_ms: job.delay_ms,
+        }
+    }
+}
+
+fn value(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+}
+
+pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error> {
+    let input = output::read_input(&args.input)?;
+    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&input) {
+        return Err(Error::usage(format!("the input is not JSON: {error}"))
+            .hint("give JSON text, @FILE to read a file, or - for standard input"));
+    }
+    let target = read_target(context, &args)?;
+    let sandbox = Sandbox::new(context.config.sandbox(4))
+        .map_err(|error| Error::environment(error.to_string()))?;
+    let prepared = sandbox
+        .prepare(&target.bytes, Profile::of(&Limits::default()))
+        .await
+        .map_err(|error| deploy::prepare_error(&target.what, error))?;
+    let described = prepared
+        .describe()
+        .await
+        .map_err(|error| deploy::describe_error(&target.what, error))?;
+    let chosen = choose(&target, &described, args.type_name.as_deref())?;
+    let (limits, capabilities) = grant(context, &args, &target, &chosen.name)?;
+    // Only a type that wants its own engine costs a second compilation.
+    let profile = Profile::of(&limits);
+    let prepared = if profile == Profile::of(&Limits::default()) {
+        prepared
+    } else {
+        sandbox
+            .prepare(&target.bytes, profile)
+            .await
+            .map_err(|error| deploy::prepare_error(&target.what, error))?
+    };
+
+    let (handle, signal) = StopSignal::pair();
+    let interrupt = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            handle.stop(Stop::Interrupted);
+        }
+        std::future::pending::<()>().await;
+    });
+    let id = JobId(Uuid::now_v7());
+    let human = context.output.is_human();
+    let report = prepared
+        .run(Attempt {
+            job: id,
+            chain: id.into(),
+            type_name: chosen.name.clone(),
+            number: 1,
+            attempts_left: 0,
+            input: input.clone(),
+            trace_parent: None,
+            limits: limits.clone(),
+            capabilities,
+            stop: signal,
+            watch: human.then(|| Arc::new(Live) as Arc<dyn Watch>),
+        })
+        .await;
+    interrupt.abort();
+    print(context, &chosen.name, &report, &limits, input.len() as u64);
+    Ok(match report.outcome {
+        Outcome::Failed(_) => ExitCode::from(Exit::Failed as u8),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+fn read_target(context: &Context, args: &RunArgs) -> Result<Target, Error> {
+    let bytes_max = context.config.component_bytes_max;
+    let is_manifest = args.target.is_dir()
+        || args
+            .target
+            .extension()
+            .is_some_and(|extension| extension == "toml");
+    let (path, manifest) = if is_manifest {
+        let file = ManifestFile::read(&args.target)?;
+        (file.component_path(), Some(file))
+    } else {
+        (args.target.clone(), None)
+    };
+    let bytes = deploy::read_component(&path, bytes_max)?;
+    Ok(Target {
+        what: path.display().to_string(),
+        bytes,
+        manifest,
+    })
+}
+
+fn choose<'a>(
+    target: &Target,
+    described: &'a [TypeDescription],
+    wanted: Option<&str>,
+) -> Result<&'a TypeDescription, Error> {
+    let names: Vec<&str> = described.iter().map(|type_| type_.name.as_str()).collect();
+    match (wanted, described) {
+        (Some(name), _) => described
+            .iter()
+            .find(|type_| type_.name.as_str() == name)
+            .ok_or_else(|| {
+                Error::usage(format!("{} has no type `{name}`", target.what))
+                    .hint(format!("it has: {}", names.join(", ")))
+            }),
+        (None, [only]) => Ok(only),
+        (None, _) => Err(Error::usage(format!("{} has several types", target.what))
+            .hint(format!("choose with --type: {}", names.join(", ")))),
+    }
+}
+
+/// Limits and capabilities: the manifest's, lowered by the flags; or for a bare component the flags'.
+fn grant(
+    context: &Context,
+    args: &RunArgs,
+    target: &Target,
+    name: &TypeName,
+) -> Result<(Limits, Capabilities), Error> {
+    let ceiling = &context.config.ceiling;
+    let limit_error = |error: hardstop_domain::limit::LimitError| Error::usage(error.to_string());
+    let Some(file) = &target.manifest else {
+        let mut asked = args.limits.patch();
+        asked.stack = args.stack;
+        let capabilities = Capabilities {
+            chains: args.allow_chains,
+            config: args.config_values.iter().cloned().collect(),
+        };
+        return Ok((
+            Limits::for_type(ceiling, &asked).map_err(limit_error)?,
+            capabilities,
+        ));
+    };
+    if args.allow_chains || !args.config_values.is_empty() || args.stack.is_some() {
+        return Err(Error::usage(
+            "--allow-chains, --config-value and --stack are for a bare component",
+        )
+        .hint(format!("set them in {}", file.path.display())));
+    }
+    let of_type: TypeManifest = match &file.manifest.types {
+        None => TypeManifest::default(),
+        Some(types) => types.get(name).cloned().ok_or_else(|| {
+            Error::usage(format!(
+                "{} has no table [types.{name}]",
+                file.path.display()
+            ))
+            .hint("add it, or run the component file itself")
+        })?,
+    };
+    let limits = Limits::for_type(ceiling, &of_type.limits)
+        .and_then(|limits| limits.for_job(ceiling, &args.limits.patch()))
+        .map_err(limit_error)?;
+    Ok((limits, of_type.capabilities))
+}
+
+/// Shows log and progress as they come.
+struct Live;
+
+impl Watch for Live {
+    fn log(&self, entry: &LogEntry) {
+        eprintln!("{}", output::log_line(entry));
+    }
+
+    fn progress(&self, progress: &Progress) {
+        let message = progress.message.as_deref().unwrap_or_default();
+        eprintln!("           {:>3.0}%  {message}", progress.fraction * 100.0);
+    }
+}
+
+fn print(context: &Context, name: &TypeName, report: &Report, limits: &Limits, input_bytes: u64) {
+    if !context.output.is_human() {
+        let printed = Printed {
+            type_name: name,
+            outcome: report.outcome.kind(),
+            output: match &report.outcome {
+                Outcome::Completed { output } => Some(value(output)),
+                _ => None,
+            },
+            next: match &report.outcome {
+                Outcome::Continued { next } => Some(NextJob::of(next)),
+                _ => None,
+            },
+            snooze_ms: match &report.outcome {
+                Outcome::Snoozed { delay_ms } => Some(*delay_ms),
+                _ => None,
+            },
+            failure: report.outcome.failure(),
+            usage: &report.usage,
+            limits,
+            progress: report.progress.as_ref(),
+            children: report
+                .children
+                .iter()
+                .map(|child| NextJob::of(&child.first))
+                .collect(),
+            refusals: &report.refusals,
+            log: &report.log,
+        };
+        context.output.one(&printed, String::new);
+        return;
+    }
+    match &report.outcome {
+        Outcome::Completed { output } => {
+            eprintln!("completed in {}", output::format_us(report.usage.wall_us));
+            output::print(&output::indent_json(output));
+        }
+        Outcome::Continued { next } => {
+            eprintln!("continued: would go on with `{}`", next.type_name);
+            output::print(&output::indent_json(&next.input));
+        }
+        Outcome::Snoozed { delay_ms } => eprintln!("snoozed: would run again in {delay_ms} ms"),
+        Outcome::Failed(failure) => eprint!("{}", output::failure(failure)),
+    }
+    for child in &report.children {
+        eprintln!("would start a chain of `{}`", child.first.type_name);
+    }
+    for refusal in &report.refusals {
+        eprintln!("refused: {}; to grant it:\n{}", refusal.rule, refusal.grant);
+    }
+    eprintln!();
+    eprint!("{}", output::usage(&report.usage, limits, input_bytes));
+}

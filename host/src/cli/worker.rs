@@ -1,0 +1,96 @@
+//! `hardstop worker` and `hardstop serve`: run jobs until told to stop.
+
+use std::process::ExitCode;
+
+use hardstop_sandbox::Sandbox;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use super::Context;
+use super::args::WorkerArgs;
+use crate::error::Error;
+use crate::worker::Worker;
+
+/// The exit code of a worker that was told twice to stop: 128 and SIGINT, as shells write it.
+const LEFT_AT_ONCE: i32 = 130;
+
+pub async fn execute(mut context: Context, args: WorkerArgs) -> Result<ExitCode, Error> {
+    let config = &mut context.config.worker;
+    if let Some(concurrency) = args.concurrency {
+        config.concurrency = concurrency;
+    }
+    if let Some(threads) = args.guest_threads {
+        config.guest_threads = threads;
+    }
+    if let Some(timeout) = args.drain_timeout {
+        config.drain_timeout = timeout;
+    }
+    if let Some(lease) = args.lease {
+        config.lease_duration = lease;
+    }
+    context.config.check()?;
+    // Registered first: a signal during start-up drains too.
+    let signals = Signals::new()?;
+    let store = context.connect(true).await?;
+    store.check_schema().await?;
+    info!(database = store.describe().await?, "connected");
+    let sandbox = Sandbox::new(context.config.sandbox(context.config.worker.concurrency))
+        .map_err(|error| Error::environment(error.to_string()))?;
+    let worker = Worker {
+        store: store.clone(),
+        sandbox,
+        ceiling: context.config.ceiling.clone(),
+        config: context.config.worker.clone(),
+        host: host(),
+    };
+    worker.run(signals.first()).await?;
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// This machine and process, for people.
+fn host() -> String {
+    let name = rustix::system::uname();
+    format!(
+        "{}:{}",
+        name.nodename().to_string_lossy(),
+        std::process::id()
+    )
+}
+
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Error> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Error::environment(format!("cannot listen for signals: {error}")))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+
+    /// Completes at the first signal. The second ends the process there and then: its jobs are
+    /// rescued when the lease runs out.
+    async fn first(mut self) {
+        let name = self.next().await;
+        info!(signal = name, "draining; a second signal leaves at once");
+        tokio::spawn(async move {
+            let name = self.next().await;
+            warn!(signal = name, "leaving at once");
+            std::process::exit(LEFT_AT_ONCE);
+        });
+    }
+}

@@ -1,0 +1,272 @@
+//! The configuration: `hardstop.toml`, the environment and flags, in rising order of rank.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hardstop_domain::quantity::{duration_ms_option, size_option};
+use hardstop_domain::{Limits, LimitsPatch, TypeName, capability};
+use hardstop_sandbox::SandboxConfig;
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// The database that is used where nothing names one.
+pub const DATABASE_URL_DEFAULT: &str = "sqlite://hardstop.db";
+/// The file that is read where it exists.
+pub const FILE_DEFAULT: &str = "hardstop.toml";
+
+/// The validated configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `sqlite://` or `postgres://`.
+    pub database_url: String,
+    /// What the operator allows at the most.
+    pub ceiling: Limits,
+    /// The capabilities that the operator allows.
+    pub allow: BTreeSet<String>,
+    /// The largest component that can be deployed, in bytes.
+    pub component_bytes_max: u64,
+    /// The worker.
+    pub worker: WorkerConfig,
+}
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// How many attempts run at once.
+    pub concurrency: u32,
+    /// How many threads run guests.
+    pub guest_threads: usize,
+    /// How many jobs of a type this worker runs at once. Types that are not named: `concurrency`.
+    pub quotas: BTreeMap<TypeName, u32>,
+    /// How long running attempts may go on after the first signal.
+    pub drain_timeout: Duration,
+    /// How long this worker's jobs are its own without a heartbeat.
+    pub lease_duration: Duration,
+    /// How long an idle worker sleeps at the most before it looks for itself.
+    pub poll_interval: Duration,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: 32,
+            guest_threads: std::thread::available_parallelism().map_or(2, usize::from),
+            quotas: BTreeMap::new(),
+            drain_timeout: Duration::from_secs(10),
+            lease_duration: Duration::from_secs(15),
+            poll_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database_url: DATABASE_URL_DEFAULT.to_owned(),
+            ceiling: Limits::default_ceiling(),
+            allow: capability::NAMES.map(str::to_owned).into(),
+            component_bytes_max: 32 << 20,
+            worker: WorkerConfig::default(),
+        }
+    }
+}
+
+/// `hardstop.toml` as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    database_url: Option<String>,
+    #[serde(with = "size_option")]
+    component_bytes_max: Option<u64>,
+    /// The operator's ceilings.
+    limits: LimitsPatch,
+    capabilities: FileCapabilities,
+    worker: FileWorker,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileCapabilities {
+    allow: Option<BTreeSet<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileWorker {
+    concurrency: Option<u32>,
+    guest_threads: Option<usize>,
+    quotas: BTreeMap<TypeName, u32>,
+    #[serde(with = "duration_ms_option")]
+    drain_timeout: Option<u64>,
+    #[serde(with = "duration_ms_option")]
+    lease_duration: Option<u64>,
+    #[serde(with = "duration_ms_option")]
+    poll_interval: Option<u64>,
+}
+
+impl Config {
+    /// Reads the file: the one that is named, which must exist, or `hardstop.toml` where there is
+    /// one, or none.
+    pub fn load(named: Option<&Path>) -> Result<Self, Error> {
+        let path = match named {
+            Some(path) => path.to_owned(),
+            None if Path::new(FILE_DEFAULT).exists() => PathBuf::from(FILE_DEFAULT),
+            None => return Ok(Self::default()),
+        };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Error::usage(format!("cannot read {}: {error}", path.display())))?;
+        Self::parse(&text).map_err(|error| error.context(path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self, Error> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            Error::usage(error.to_string().trim_end().to_owned())
+                .hint("docs/reference/configuration.md lists every key")
+        })?;
+        let mut config = Self::default();
+        if let Some(url) = file.database_url {
+            config.database_url = url;
+        }
+        if let Some(bytes) = file.component_bytes_max {
+            config.component_bytes_max = bytes;
+        }
+        config.ceiling = file
+            .limits
+            .over(config.ceiling)
+            .map_err(|error| Error::usage(error.to_string()).context("[limits]"))?;
+        if let Some(allow) = file.capabilities.allow {
+            if let Some(name) = allow
+                .iter()
+                .find(|n| !capability::NAMES.contains(&n.as_str()))
+            {
+                return Err(Error::usage(format!("[capabilities] allow names `{name}`"))
+                    .hint(format!("there are: {}", capability::NAMES.join(", "))));
+            }
+            config.allow = allow;
+        }
+        let worker = &mut config.worker;
+        worker.quotas = file.worker.quotas;
+        if let Some(concurrency) = file.worker.concurrency {
+            worker.concurrency = concurrency;
+        }
+        if let Some(threads) = file.worker.guest_threads {
+            worker.guest_threads = threads;
+        }
+        for (value, field) in [
+            (file.worker.drain_timeout, &mut worker.drain_timeout),
+            (file.worker.lease_duration, &mut worker.lease_duration),
+            (file.worker.poll_interval, &mut worker.poll_interval),
+        ] {
+            if let Some(ms) = value {
+                *field = Duration::from_millis(ms);
+            }
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Whether the values make sense, once flags have been applied.
+    pub fn check(&self) -> Result<(), Error> {
+        let worker = &self.worker;
+        if !(1..=1_000).contains(&worker.concurrency) {
+            return Err(Error::usage(format!(
+                "worker.concurrency = {} is not from 1 to 1000",
+                worker.concurrency
+            )));
+        }
+        if !(1..=256).contains(&worker.guest_threads) {
+            return Err(Error::usage(format!(
+                "worker.guest_threads = {} is not from 1 to 256",
+                worker.guest_threads
+            )));
+        }
+        let lease_ms = worker.lease_duration.as_millis();
+        if !(500..=3_600_000).contains(&lease_ms) {
+            return Err(Error::usage(format!(
+                "worker.lease_duration = {lease_ms}ms is not from 500ms to 1h"
+            )));
+        }
+        let poll_ms = worker.poll_interval.as_millis();
+        if !(10..=60_000).contains(&poll_ms) {
+            return Err(Error::usage(format!(
+                "worker.poll_interval = {poll_ms}ms is not from 10ms to 60s"
+            )));
+        }
+        if let Some((name, _)) = worker.quotas.iter().find(|(_, quota)| **quota == 0) {
+            return Err(Error::usage(format!(
+                "worker.quotas.{name} = 0 would never run that type"
+            ))
+            .hint("leave the line out, or give at least 1"));
+        }
+        Ok(())
+    }
+
+    /// What the sandbox is built with, for so many attempts at once.
+    pub fn sandbox(&self, instances_max: u32) -> SandboxConfig {
+        SandboxConfig {
+            guest_threads: self.worker.guest_threads,
+            instances_max,
+            ceiling: self.ceiling.clone(),
+            component_bytes_max: self.component_bytes_max,
+            ..SandboxConfig::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_file() {
+        let config = Config::parse(
+            r#"
+            database_url = "postgres://localhost/jobs"
+            component_bytes_max = "8MiB"
+
+            [limits]
+            memory = "64MiB"
+            wall_timeout = "1m"
+
+            [capabilities]
+            allow = ["config"]
+
+            [worker]
+            concurrency = 8
+            lease_duration = "5s"
+
+            [worker.quotas]
+            thumbnail = 2
+            "#,
+        )
+        .expect("valid");
+        assert_eq!(config.ceiling.memory_bytes_max, 64 << 20);
+        assert_eq!(config.ceiling.wall_timeout_ms, 60_000);
+        assert_eq!(config.worker.concurrency, 8);
+        assert_eq!(config.worker.lease_duration, Duration::from_secs(5));
+        assert_eq!(config.component_bytes_max, 8 << 20);
+        assert!(!config.allow.contains("chains"));
+    }
+
+    #[test]
+    fn mistakes_name_the_key_and_the_value() {
+        for (text, expected) in [
+            ("databse_url = 'x'", "databse_url"),
+            ("[limits]\nmemroy = '1MiB'", "memroy"),
+            ("[limits]\nmemory = '1 MiB'", "1 MiB"),
+            ("[worker]\nconcurrency = 0", "worker.concurrency = 0"),
+            (
+                "[worker]\nlease_duration = '10ms'",
+                "worker.lease_duration = 10ms",
+            ),
+            ("[worker.quotas]\nspin = 0", "worker.quotas.spin = 0"),
+            ("[capabilities]\nallow = ['http']", "`http`"),
+        ] {
+            let error = Config::parse(text).expect_err(text);
+            assert_eq!(error.exit, crate::error::Exit::Usage);
+            assert!(error.message.contains(expected), "{text}: {error}");
+        }
+    }
+}

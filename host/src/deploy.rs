@@ -1,0 +1,216 @@
+//! From a manifest and a component to a deployment: read, check, compile, ask, and only then store.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hardstop_domain::{
+    Capabilities, DeploymentId, Digest, Limits, LimitsPatch, RetryPolicy, TypeName, TypeSpec,
+};
+use hardstop_sandbox::{DescribeError, PrepareError, Profile, Sandbox};
+use hardstop_store::NewDeployment;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::catalogue;
+use crate::config::Config;
+use crate::error::Error;
+
+/// The manifest's file name.
+pub const MANIFEST: &str = "job.toml";
+
+/// `job.toml`: a component and the types that it serves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// A name for people.
+    pub name: String,
+    /// The component's file, relative to the manifest.
+    pub component: PathBuf,
+    /// The types to deploy. Each must be one that the component describes. Where the table is left
+    /// out, all of them, with default limits and no capabilities.
+    #[serde(default)]
+    pub types: Option<BTreeMap<TypeName, TypeManifest>>,
+}
+
+/// What the manifest says of one type.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TypeManifest {
+    /// Its ceilings.
+    pub limits: LimitsPatch,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// What its handlers may reach.
+    pub capabilities: Capabilities,
+}
+
+/// A manifest and where it was found.
+#[derive(Debug, Clone)]
+pub struct ManifestFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says.
+    pub manifest: Manifest,
+}
+
+impl ManifestFile {
+    /// Reads a manifest: the file, or `job.toml` in the folder.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let path = if path.is_dir() {
+            path.join(MANIFEST)
+        } else {
+            path.to_owned()
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            Error::usage(format!(
+                "cannot read the manifest {}: {error}",
+                path.display()
+            ))
+            .hint(format!("name a {MANIFEST} or the folder that holds one"))
+        })?;
+        let manifest = toml::from_str(&text).map_err(|error: toml::de::Error| {
+            Error::usage(format!(
+                "manifest {}: {}",
+                path.display(),
+                error.to_string().trim_end()
+            ))
+            .hint("docs/reference/manifest.md lists every key")
+        })?;
+        Ok(Self { path, manifest })
+    }
+
+    /// The component's file.
+    pub fn component_path(&self) -> PathBuf {
+        self.path
+            .parent()
+            .unwrap_or(Path::new(""))
+            .join(&self.manifest.component)
+    }
+}
+
+/// Reads a component's bytes.
+pub fn read_component(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
+    let cannot = |error: std::io::Error| {
+        Error::usage(format!(
+            "cannot read the component {}: {error}",
+            path.display()
+        ))
+        .hint("build it first, such as with `cargo build --target wasm32-wasip2`")
+    };
+    let size = std::fs::metadata(path).map_err(cannot)?.len();
+    if size > bytes_max {
+        return Err(Error::usage(format!(
+            "the component {} has {size} bytes, over `component_bytes_max` = {bytes_max}",
+            path.display()
+        ))
+        .hint("strip it and build with opt-level = \"s\", or raise component_bytes_max in hardstop.toml"));
+    }
+    std::fs::read(path).map_err(cannot)
+}
+
+/// Says that a component cannot be used.
+pub fn prepare_error(what: impl std::fmt::Display, error: PrepareError) -> Error {
+    Error::usage(format!("{what}: {error}"))
+}
+
+/// Says that a component cannot describe itself.
+pub fn describe_error(what: impl std::fmt::Display, error: DescribeError) -> Error {
+    Error::usage(format!("{what}: {error}"))
+}
+
+/// Checks everything about a component and its manifest. Nothing is stored.
+pub async fn verify(
+    file: &ManifestFile,
+    bytes: Vec<u8>,
+    sandbox: &Sandbox,
+    config: &Config,
+) -> Result<NewDeployment, Error> {
+    let manifest = &file.manifest;
+    let what = file.component_path().display().to_string();
+    let prepared = sandbox
+        .prepare(&bytes, Profile::of(&Limits::default()))
+        .await
+        .map_err(|error| prepare_error(&what, error))?;
+    let described = prepared
+        .describe()
+        .await
+        .map_err(|error| describe_error(&what, error))?;
+    let asked = manifest.types.clone().unwrap_or_else(|| {
+        described
+            .iter()
+            .map(|type_| (type_.name.clone(), TypeManifest::default()))
+            .collect()
+    });
+    if asked.is_empty() {
+        return Err(
+            Error::usage(format!("manifest {}: no types", file.path.display()))
+                .hint("write a [types.NAME] table for each type to deploy, or leave `types` out"),
+        );
+    }
+
+    let component = Digest::of(&bytes);
+    let mut types = Vec::new();
+    for (name, asked) in asked {
+        let of_type = |error: Error| {
+            error.context(format!("manifest {}: [types.{name}]", file.path.display()))
+        };
+        let Some(description) = described.iter().find(|type_| type_.name == name) else {
+            let names: Vec<&str> = described.iter().map(|type_| type_.name.as_str()).collect();
+            return Err(of_type(Error::usage("the component has no such type"))
+                .hint(format!("it describes: {}", names.join(", "))));
+        };
+        let limits = Limits::for_type(&config.ceiling, &asked.limits).map_err(|error| {
+            of_type(Error::usage(error.to_string()))
+                .hint("ceilings are in the [limits] table of hardstop.toml")
+        })?;
+        asked
+            .retry
+            .check()
+            .map_err(|error| of_type(Error::usage(error.to_string())))?;
+        if let Some(refused) = asked
+            .capabilities
+            .names()
+            .into_iter()
+            .find(|name| !config.allow.contains(*name))
+        {
+            return Err(of_type(Error::usage(format!(
+                "asks for the capability `{refused}`, which this host does not allow"
+            )))
+            .hint(format!(
+                "to allow it, name {refused:?} in [capabilities] allow of hardstop.toml"
+            )));
+        }
+        for (which, schema) in [
+            ("input", &description.input_schema),
+            ("output", &description.output_schema),
+        ] {
+            catalogue::check_schema(schema).map_err(|reason| {
+                of_type(Error::usage(format!(
+                    "its {which} schema cannot be used: {reason}"
+                )))
+            })?;
+        }
+        // The type's own engine may refuse what the default one takes.
+        sandbox
+            .prepare(&bytes, Profile::of(&limits))
+            .await
+            .map_err(|error| of_type(prepare_error(&what, error)))?;
+        types.push(TypeSpec {
+            name: name.clone(),
+            description: description.description.clone(),
+            component,
+            input_schema: description.input_schema.clone(),
+            output_schema: description.output_schema.clone(),
+            limits,
+            retry: asked.retry,
+            capabilities: asked.capabilities,
+        });
+    }
+    Ok(NewDeployment {
+        id: DeploymentId(Uuid::now_v7()),
+        component,
+        name: manifest.name.clone(),
+        bytes,
+        types,
+    })
+}

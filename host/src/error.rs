@@ -1,0 +1,108 @@
+//! What can go wrong with something that a user asked for: an exit code, a sentence and a hint.
+
+use hardstop_store::StoreError;
+
+/// Exit codes of the `hardstop` command. 0 is success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// What was asked for failed: a job did not complete.
+    Failed = 1,
+    /// Usage or configuration: a flag, a file, a manifest, a component, an input.
+    Usage = 2,
+    /// Environment or internal: the database, the file system, the sandbox.
+    Environment = 3,
+    /// A wait timed out.
+    Timeout = 4,
+}
+
+/// An error for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// The exit code that it leads to.
+    pub exit: Exit,
+    /// What failed and why.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Error {
+    /// A fault in what the user gave.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Usage,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// A fault in the surroundings.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Environment,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// Something asked for that did not succeed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Failed,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// A wait that was too short.
+    pub fn timeout(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Timeout,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with what it concerns put before the message.
+    #[must_use]
+    pub fn context(mut self, what: impl std::fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::Url { .. } => Self::usage(message).hint(
+                "write sqlite://PATH (such as sqlite://hardstop.db) or \
+                 postgres://USER:PASSWORD@HOST/DATABASE",
+            ),
+            StoreError::UnknownType(_) => Self::usage(message)
+                .hint("`hardstop type list` shows what is deployed; `hardstop deploy` adds to it"),
+            StoreError::SchemaBehind { .. } => {
+                Self::environment(message).hint("run `hardstop migrate` with the same database")
+            }
+            StoreError::SchemaAhead { .. } => Self::environment(message)
+                .hint("this database was migrated by a newer hardstop: run that one"),
+            StoreError::Unreachable { .. } => Self::environment(message).hint(
+                "check that the database runs and that --database-url (or HARDSTOP_DATABASE_URL) \
+                 names it; `hardstop doctor` looks closer",
+            ),
+            StoreError::ReadOnly { .. } => Self::environment(message).hint(
+                "the file, its -wal and -shm companions and its folder must be writable for this \
+                 user",
+            ),
+            _ => Self::environment(message),
+        }
+    }
+}

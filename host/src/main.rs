@@ -1,0 +1,5 @@
+//! The `hardstop` command: parse, run, exit code.
+
+fn main() -> std::process::ExitCode {
+    hardstop::cli::main()
+}

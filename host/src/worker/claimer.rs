@@ -1,0 +1,124 @@
+//! The claimer: the only part of a worker that asks for jobs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hardstop_domain::TypeId;
+use hardstop_sandbox::StopSignal;
+use hardstop_store::{ClaimRequest, Settlement};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::sleep;
+use tracing::warn;
+
+use super::session::Lease;
+use super::{Phase, Shared, runner};
+
+/// Claims while the worker works. Ends with the drain; attempts that it started go on.
+pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Settlement>) {
+    let mut failures = 0;
+    loop {
+        // The drain may begin at any wait, but a claim that was sent is always heard out: its jobs
+        // are this worker's.
+        let ready = tokio::select! {
+            ready = lease_and_slots(&shared) => ready,
+            () = shared.reached(Phase::Draining) => return,
+        };
+        let Some((lease, mut slots)) = ready else {
+            return;
+        };
+        let free = slots.num_permits() as u32;
+        let (quotas, limited) = quotas(&shared, free);
+        let mut claimed = 0;
+        if !quotas.is_empty() {
+            let request = ClaimRequest {
+                token: lease.next_token(),
+                quotas,
+                total: free,
+            };
+            match shared.store.claim(&request).await {
+                Ok(jobs) => {
+                    failures = 0;
+                    claimed = jobs.len() as u32;
+                    for job in jobs {
+                        let Some(slot) = slots.split(1) else { break };
+                        let (handle, signal) = StopSignal::pair();
+                        shared.running.add(job.id, job.token, job.type_id, handle);
+                        let run = runner::run(
+                            Arc::clone(&shared),
+                            job,
+                            signal,
+                            settlements.clone(),
+                            slot,
+                        );
+                        tokio::spawn(run);
+                    }
+                }
+                Err(error) => {
+                    failures += 1;
+                    let pause = backoff(failures);
+                    warn!(%error, ?pause, "claim failed");
+                    // A session that has ended is found by its heartbeat.
+                    shared.signals.heartbeat.notify_one();
+                    drop(slots);
+                    tokio::select! {
+                        () = sleep(pause) => continue,
+                        () = shared.reached(Phase::Draining) => return,
+                    }
+                }
+            }
+        }
+        drop(slots);
+        if claimed == free {
+            continue;
+        }
+        // Fewer than asked for: nothing else was ready. Whatever becomes ready from now on wakes.
+        tokio::select! {
+            () = shared.signals.claim.notified() => {}
+            () = shared.signals.freed.notified(), if limited => {}
+            () = sleep(shared.config.poll_interval) => {}
+            () = shared.reached(Phase::Draining) => return,
+        }
+    }
+}
+
+/// Waits until the session may claim and a slot is free, then takes every free slot.
+async fn lease_and_slots(shared: &Shared) -> Option<(Arc<Lease>, OwnedSemaphorePermit)> {
+    let mut slots = Arc::clone(&shared.slots).acquire_owned().await.ok()?;
+    let mut watch = shared.lease.subscribe();
+    let lease = watch.wait_for(Option::is_some).await.ok()?.clone()?;
+    let more = shared.slots.available_permits() as u32;
+    // Only this task takes slots while the worker works, so what is free stays free.
+    if let Ok(more) = Arc::clone(&shared.slots).try_acquire_many_owned(more) {
+        slots.merge(more);
+    }
+    Some((lease, slots))
+}
+
+/// How many jobs of each type to ask for, and whether any type was asked for less than there is
+/// room for: then its end, too, is a reason to claim.
+fn quotas(shared: &Shared, free: u32) -> (Vec<(TypeId, u32)>, bool) {
+    let running = shared.running.count_by_type();
+    let catalogue = shared.catalogue();
+    let mut limited = false;
+    let mut quotas = Vec::new();
+    for entry in catalogue.entries() {
+        let id = entry.active.id;
+        let quota = match shared.config.quotas.get(&entry.active.spec.name) {
+            Some(quota) => quota
+                .saturating_sub(running.get(&id).copied().unwrap_or(0))
+                .min(free),
+            None => free,
+        };
+        limited |= quota < free;
+        if quota > 0 {
+            quotas.push((id, quota));
+        }
+    }
+    (quotas, limited)
+}
+
+/// From a tenth of a second to five, doubling, with jitter so that many hosts do not return at once.
+fn backoff(failures: u32) -> Duration {
+    let bound = Duration::from_millis(100 << failures.min(6)).min(Duration::from_secs(5));
+    bound.mul_f64(0.5 + fastrand::f64() / 2.0)
+}

@@ -1,0 +1,242 @@
+//! The worker: claim, run, settle.
+//!
+//! ```text
+//! claimer --(ClaimedJob)--> runner --(Settlement)--> settler
+//!    ^                        |                         |
+//!    |  slots, quotas         |  sandbox, own threads   |  store, one transaction a batch
+//!    +---- wake-ups           +-- running: who can be   +-- stale, refused
+//!          (listener)             stopped, by job
+//! ```
+//!
+//! Beside them the session renews the lease and learns what it no longer holds, and the maintenance
+//! loops promote, rescue and refresh. Nothing here holds a transaction, and no guest runs on the
+//! threads that these loops run on.
+
+mod claimer;
+mod loader;
+mod maintenance;
+mod runner;
+mod running;
+mod session;
+mod settler;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use hardstop_domain::Limits;
+use hardstop_sandbox::{Sandbox, Stop};
+use hardstop_store::{Listener, Store, StoreError, Wake};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::catalogue::Catalogue;
+use crate::config::WorkerConfig;
+use crate::error::Error;
+use loader::Loader;
+use running::Running;
+use session::Lease;
+
+/// Settlements that may wait for the settler. Beyond it runners wait, and so do their slots.
+const SETTLEMENT_QUEUE: usize = 2_048;
+/// After the drain's limit, how long interrupted attempts have to unwind and settlements to be written.
+const UNWIND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A worker that is about to work.
+pub struct Worker {
+    /// Where the jobs are.
+    pub store: Arc<dyn Store>,
+    /// What runs them.
+    pub sandbox: Sandbox,
+    /// The operator's ceilings.
+    pub ceiling: Limits,
+    /// How to work.
+    pub config: WorkerConfig,
+    /// A name for this host and process.
+    pub host: String,
+}
+
+/// What all parts of a worker share.
+struct Shared {
+    store: Arc<dyn Store>,
+    ceiling: Limits,
+    config: WorkerConfig,
+    catalogue: RwLock<Arc<Catalogue>>,
+    loader: Loader,
+    running: Running,
+    slots: Arc<Semaphore>,
+    /// The lease; none while this worker cannot be sure of it.
+    lease: watch::Sender<Option<Arc<Lease>>>,
+    phase: watch::Sender<Phase>,
+    signals: Signals,
+}
+
+/// What one part tells another. Each is a permit: told before it is awaited, it is not lost.
+#[derive(Default)]
+struct Signals {
+    /// Look for ready jobs.
+    claim: Notify,
+    /// An attempt has ended.
+    freed: Notify,
+    /// Ask at once what the session still holds.
+    heartbeat: Notify,
+    /// Look for due jobs: a retry was scheduled.
+    promote: Notify,
+    /// Look for new deployments.
+    refresh: Notify,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// Claims and runs.
+    Working,
+    /// Claims no more.
+    Draining,
+    /// Everything has ended; what could not be written is left to be rescued.
+    Leaving,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// How many attempts were interrupted and given back.
+    pub interrupted: usize,
+}
+
+impl Shared {
+    fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(
+            &self
+                .catalogue
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    async fn refresh_catalogue(&self) -> Result<(), StoreError> {
+        let types = self.store.types().await?;
+        let catalogue = Arc::new(Catalogue::new(types, &self.catalogue()));
+        *self
+            .catalogue
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = catalogue;
+        Ok(())
+    }
+
+    /// Waits until the worker has come to this phase.
+    async fn reached(&self, phase: Phase) {
+        // The sender lives in `self`, so the channel is never closed while anybody waits.
+        let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
+    }
+}
+
+impl Worker {
+    /// Works until `shutdown` completes, then drains: claims no more, waits for what runs up to the
+    /// drain limit, interrupts the rest and gives it back uncounted, and ends the session.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Drained, Error> {
+        let Self {
+            store,
+            sandbox,
+            ceiling,
+            config,
+            host,
+        } = self;
+        store.maintain().await?;
+        let session = store.open_session(&host, config.lease_duration).await?;
+        // Listen first, then look, then sleep.
+        let listener = store.listen().await?;
+        let (settlements, settlement_queue) = mpsc::channel(SETTLEMENT_QUEUE);
+        let shared = Arc::new(Shared {
+            catalogue: RwLock::default(),
+            loader: Loader::new(Arc::clone(&store), sandbox),
+            running: Running::default(),
+            slots: Arc::new(Semaphore::new(config.concurrency as usize)),
+            lease: watch::Sender::new(Some(Arc::new(Lease::new(session)))),
+            phase: watch::Sender::new(Phase::Working),
+            signals: Signals::default(),
+            store,
+            ceiling,
+            config,
+        });
+        shared.refresh_catalogue().await?;
+        info!(
+            %session,
+            concurrency = shared.config.concurrency,
+            guest_threads = shared.config.guest_threads,
+            types = shared.catalogue().entries().count(),
+            "worker is ready"
+        );
+
+        let mut loops = JoinSet::new();
+        loops.spawn(session::renew(Arc::clone(&shared), host, session));
+        loops.spawn(maintenance::promote(Arc::clone(&shared)));
+        loops.spawn(maintenance::rescue(Arc::clone(&shared)));
+        loops.spawn(maintenance::refresh(Arc::clone(&shared)));
+        loops.spawn(hear(Arc::clone(&shared), listener));
+        let settler = tokio::spawn(settler::run(Arc::clone(&shared), settlement_queue));
+        let claimer = tokio::spawn(claimer::run(Arc::clone(&shared), settlements));
+
+        shutdown.await;
+        let drained = drain(&shared).await;
+        // The claimer holds the last sender of settlements besides the runners: when all of them
+        // are gone the settler has written everything.
+        let _ = claimer.await;
+        if tokio::time::timeout(UNWIND_TIMEOUT, settler).await.is_err() {
+            warn!("not every settlement could be written: those jobs will be rescued");
+        }
+        shared.phase.send_replace(Phase::Leaving);
+        loops.shutdown().await;
+        let lease = shared.lease.borrow().clone();
+        if let Some(lease) = lease {
+            match shared.store.close_session(lease.session).await {
+                Ok(0) => {}
+                Ok(released) => info!(released, "gave jobs back"),
+                Err(error) => warn!(%error, "could not end the session: its lease will run out"),
+            }
+        }
+        info!(interrupted = drained.interrupted, "worker has ended");
+        Ok(drained)
+    }
+}
+
+/// Stops claiming, waits, interrupts. Returns when no attempt runs any more.
+async fn drain(shared: &Shared) -> Drained {
+    shared.phase.send_replace(Phase::Draining);
+    let all = shared.config.concurrency;
+    let limit = shared.config.drain_timeout;
+    info!(running = shared.running.count(), ?limit, "draining");
+    if tokio::time::timeout(limit, shared.slots.acquire_many(all))
+        .await
+        .is_ok()
+    {
+        return Drained { interrupted: 0 };
+    }
+    let interrupted = shared.running.stop_all(Stop::Interrupted);
+    warn!(
+        interrupted,
+        "the drain limit has passed: interrupted what was left"
+    );
+    if tokio::time::timeout(UNWIND_TIMEOUT, shared.slots.acquire_many(all))
+        .await
+        .is_err()
+    {
+        warn!("some attempts could not be given back: they will be rescued");
+    }
+    Drained { interrupted }
+}
+
+/// Passes wake-ups on to the parts that they concern.
+async fn hear(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
+    loop {
+        let wake = listener.wait().await;
+        if matches!(wake, Wake::Ready | Wake::Any) {
+            shared.signals.claim.notify_one();
+        }
+        if matches!(wake, Wake::Cancelled | Wake::Any) && shared.running.count() > 0 {
+            shared.signals.heartbeat.notify_one();
+        }
+        if matches!(wake, Wake::Deployed | Wake::Any) {
+            shared.signals.refresh.notify_one();
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The attempts that run in this process, and how to stop them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use hardstop_domain::{JobId, LeaseToken, TypeId};
+use hardstop_sandbox::{Stop, StopHandle};
+
+/// The attempts that run in this process.
+#[derive(Default)]
+pub struct Running {
+    attempts: Mutex<HashMap<(JobId, LeaseToken), Attempt>>,
+}
+
+struct Attempt {
+    type_id: TypeId,
+    stop: StopHandle,
+    since: Instant,
+    /// The lease is gone: whatever the attempt comes to, nothing of it is written.
+    revoked: bool,
+}
+
+impl Running {
+    fn attempts(&self) -> MutexGuard<'_, HashMap<(JobId, LeaseToken), Attempt>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a claimed job. Called as soon as a claim returns.
+    pub fn add(&self, job: JobId, token: LeaseToken, type_id: TypeId, stop: StopHandle) {
+        let attempt = Attempt {
+            type_id,
+            stop,
+            since: Instant::now(),
+            revoked: false,
+        };
+        self.attempts().insert((job, token), attempt);
+    }
+
+    /// Forgets a job whose attempt has ended. Returns whether its lease had been revoked.
+    pub fn remove(&self, job: JobId, token: LeaseToken) -> bool {
+        self.attempts()
+            .remove(&(job, token))
+            .is_some_and(|attempt| attempt.revoked)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.attempts().len()
+    }
+
+    /// How many there are of each type.
+    pub fn count_by_type(&self) -> HashMap<TypeId, u32> {
+        let mut counts = HashMap::new();
+        for attempt in self.attempts().values() {
+            *counts.entry(attempt.type_id).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Stops every attempt. Returns how many there were.
+    pub fn stop_all(&self, stop: Stop) -> usize {
+        let attempts = self.attempts();
+        for attempt in attempts.values() {
+            attempt.stop.stop(stop);
+        }
+        attempts.len()
+    }
+
+    /// Stops every attempt, and lets nothing of them be written: the session is dead.
+    pub fn revoke_all(&self) -> usize {
+        let mut attempts = self.attempts();
+        for attempt in attempts.values_mut() {
+            attempt.revoked = true;
+            attempt.stop.stop(Stop::Cancelled);
+        }
+        attempts.len()
+    }
+
+    /// Stops the attempts that the session no longer holds: they were cancelled or rescued. `held` is
+    /// what the database said to a question sent at `asked_at`; an attempt that was noted later may
+    /// not have been in the answer yet and is left alone.
+    pub fn reconcile(&self, held: &[(JobId, LeaseToken)], asked_at: Instant) -> Vec<JobId> {
+        let held: HashSet<&(JobId, LeaseToken)> = held.iter().collect();
+        let mut stopped = Vec::new();
+        for (key, attempt) in self.attempts().iter_mut() {
+            if attempt.since < asked_at && !attempt.revoked && !held.contains(key) {
+                attempt.revoked = true;
+                attempt.stop.stop(Stop::Cancelled);
+                stopped.push(key.0);
+            }
+        }
+        stopped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hardstop_domain::SessionId;
+    use hardstop_sandbox::StopSignal;
+    use std::time::Duration;
+    use uuid::Uuid;
+
+    fn job(n: u128) -> JobId {
+        JobId(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn only_what_is_no_longer_held_is_revoked_and_only_if_it_was_there_when_asked() {
+        let running = Running::default();
+        let token = LeaseToken::new(SessionId(1), 1);
+        let before = Instant::now();
+        for n in 1..=3 {
+            running.add(job(n), token, TypeId(1), StopSignal::pair().0);
+        }
+        assert_eq!(
+            running.reconcile(&[], before),
+            [],
+            "noted after the question"
+        );
+        let after = Instant::now() + Duration::from_millis(1);
+        let mut stopped = running.reconcile(&[(job(2), token)], after);
+        stopped.sort();
+        assert_eq!(stopped, [job(1), job(3)]);
+        assert_eq!(
+            running.reconcile(&[(job(2), token)], after),
+            [],
+            "each is revoked once"
+        );
+        assert!(running.remove(job(1), token));
+        assert!(!running.remove(job(2), token));
+        assert_eq!(running.count(), 1);
+    }
+}
