@@ -1,0 +1,167 @@
+//! What `cargo xtask bench` runs: the store, the pipeline and the sandbox, measured side by side in
+//! one run. Every figure is a median of repetitions with its spread; a run fails where a job was
+//! lost or did not complete.
+
+mod measure;
+mod scenario;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, ValueEnum};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Map, Value, json};
+
+use scenario::Bench;
+
+/// Measures Hardstop on this machine.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench")]
+pub struct Args {
+    /// What to measure; all of it where nothing is named.
+    #[arg(value_enum)]
+    scenarios: Vec<Scenario>,
+    /// On which database.
+    #[arg(long, value_enum, default_value_t = Store::Sqlite)]
+    store: Store,
+    /// How many jobs a repetition drains.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    jobs: u32,
+    /// How many attempts run at once.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    concurrency: u32,
+    /// How often each is measured, after one warm-up.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeat: u32,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = Format::Human)]
+    output: Format,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Starts, one at a time: jobs a second.
+    EnqueueSingle,
+    /// Starts in batches of 1,000: jobs a second.
+    EnqueueBatch,
+    /// Draining no-op jobs, started before: jobs a second.
+    Drain,
+    /// An idle worker, one job: from the start call's beginning to the handler's entry, milliseconds.
+    Pickup,
+    /// The sandbox alone, one attempt after the other on one thread: microseconds a cycle.
+    Sandbox,
+}
+
+/// The databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Store {
+    /// A fresh file: WAL, synchronous = NORMAL.
+    Sqlite,
+    /// A throw-away server with fsync and synchronous commits on, or HARDSTOP_TEST_DATABASE_URL.
+    Postgres,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    hardstop::telemetry::init("error", false);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(args))
+}
+
+async fn run(args: Args) -> Result<()> {
+    let folder = tempfile::Builder::new()
+        .prefix("hardstop-bench-")
+        .tempdir()?;
+    let url = match args.store {
+        Store::Sqlite => format!("sqlite://{}", folder.path().join("bench.db").display()),
+        Store::Postgres => std::env::var("HARDSTOP_TEST_DATABASE_URL")
+            .context("no Postgres: run this as `cargo xtask bench --store postgres`")?,
+    };
+    let scenarios = if args.scenarios.is_empty() {
+        Scenario::value_variants().to_vec()
+    } else {
+        args.scenarios.clone()
+    };
+    let bench = Bench::new(&url, args.jobs, args.concurrency).await?;
+    let mut results = Map::new();
+    for scenario in scenarios {
+        let name = scenario
+            .to_possible_value()
+            .map_or_else(String::new, |v| v.get_name().to_owned());
+        eprintln!("measuring {name} ...");
+        let measured = bench.measure(scenario, args.repeat).await?;
+        results.insert(name.replace('-', "_"), measured);
+    }
+    results.insert("machine".to_owned(), machine());
+    results.insert(
+        "setting".to_owned(),
+        json!({
+            "store": bench.describe().await?,
+            "jobs": args.jobs,
+            "concurrency": args.concurrency,
+            "repeat": args.repeat,
+        }),
+    );
+    bench.close().await;
+    match args.output {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&results)?),
+        Format::Human => print(&results)?,
+    }
+    Ok(())
+}
+
+fn machine() -> Value {
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    json!({ "cpus": cpus, "kernel": kernel.trim(), "hardstop": env!("CARGO_PKG_VERSION") })
+}
+
+fn print(results: &Map<String, Value>) -> Result<()> {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["SCENARIO", "MEASURE", "MEDIAN", "MIN", "MAX"]);
+    for (scenario, measures) in results {
+        let Some(measures) = measures.as_object() else {
+            bail!("{scenario} is no object")
+        };
+        for (measure, values) in measures {
+            let Some(median) = values.get("median") else {
+                continue;
+            };
+            let cell = |value: Option<&Value>| {
+                value
+                    .and_then(Value::as_f64)
+                    .map_or("-".to_owned(), |value| match value {
+                        value if value >= 1_000.0 => format!("{value:.0}"),
+                        value => format!("{value:.2}"),
+                    })
+            };
+            table.add_row([
+                scenario.clone(),
+                measure.clone(),
+                cell(Some(median)),
+                cell(values.get("min")),
+                cell(values.get("max")),
+            ]);
+        }
+    }
+    for column in 2..5 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    println!("{table}");
+    for key in ["machine", "setting"] {
+        println!("{key}: {}", results.get(key).unwrap_or(&Value::Null));
+    }
+    Ok(())
+}
