@@ -1,0 +1,31 @@
+//! Black-box tests: the real binary, real components, real databases.
+//!
+//! A test of a promise that holds on both databases is written once; [`on_both!`] makes two of it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+/// Makes `sqlite::name` and `postgres::name` of functions that take a [`hardstop_tests::Kind`].
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $name() {
+                super::$name(hardstop_tests::Kind::Sqlite);
+            })+
+        }
+        mod postgres {
+            $(#[test]
+            fn $name() {
+                super::$name(hardstop_tests::Kind::Postgres);
+            })+
+        }
+    };
+}
+
+mod cli;
+mod crash;
+mod job;
+mod pickup;
+mod tidy;
+mod worker;
+mod zoo;

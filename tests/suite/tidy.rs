@@ -1,0 +1,167 @@
+//! The rules of the house that a compiler does not hold: which way dependencies point, and what no
+//! file may contain.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hardstop_tests::root;
+use serde_json::Value;
+
+/// The direct dependencies that a package may have of the project's own, and of those that are kept
+/// in one place. Development dependencies included.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("hardstop-domain", &[]),
+    ("hardstop-store", &["hardstop-domain", "sqlx"]),
+    (
+        "hardstop-sandbox",
+        &["hardstop-domain", "wasmtime", "wasmtime-wasi"],
+    ),
+    (
+        "hardstop",
+        &["hardstop-domain", "hardstop-store", "hardstop-sandbox"],
+    ),
+    ("hardstop-guest", &["hardstop-guest-macros", "wit-bindgen"]),
+    ("hardstop-guest-macros", &[]),
+    (
+        "hardstop-demo",
+        &[
+            "hardstop",
+            "hardstop-domain",
+            "hardstop-store",
+            "hardstop-sandbox",
+        ],
+    ),
+    (
+        "hardstop-bench",
+        &[
+            "hardstop",
+            "hardstop-domain",
+            "hardstop-store",
+            "hardstop-sandbox",
+        ],
+    ),
+    ("hardstop-tests", &[]),
+    ("xtask", &[]),
+];
+
+/// Dependencies with one place.
+const KEPT: &[&str] = &["sqlx", "wasmtime", "wasmtime-wasi", "wit-bindgen"];
+
+#[test]
+fn dependencies_point_one_way() {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(root())
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(
+        packages.len() > ALLOWED.len(),
+        "{} packages",
+        packages.len()
+    );
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        // Guests see the SDK and nothing else of the project.
+        let allowed = ALLOWED
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map_or(["hardstop-guest"].as_slice(), |(_, allowed)| allowed);
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let dependency = dependency["name"].as_str().unwrap();
+            if dependency.starts_with("hardstop") || KEPT.contains(&dependency) {
+                assert!(
+                    allowed.contains(&dependency),
+                    "{name} must not depend on {dependency}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_domain_reads_no_clock_and_does_no_io() {
+    for path in sources(&root().join("host/crates/domain/src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for word in [
+            "std::fs",
+            "std::net",
+            "std::env",
+            "Instant::now",
+            "SystemTime",
+            "now_v7",
+            "async fn",
+            "tokio",
+        ] {
+            assert!(!text.contains(word), "{} has {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn sql_is_in_files_of_the_same_names() {
+    let store = root().join("host/crates/store/src");
+    let names = |kind: &str| -> BTreeSet<String> {
+        let folder = store.join(kind).join("sql");
+        fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect()
+    };
+    let (postgres, sqlite) = (names("postgres"), names("sqlite"));
+    assert!(postgres.len() > 10 && sqlite.len() > 10);
+    let shared = postgres.intersection(&sqlite).count();
+    // The names that differ belong to what only one database has (partitions, notifications ...).
+    assert!(
+        shared * 2 > postgres.len() + sqlite.len() - shared,
+        "{postgres:?} {sqlite:?}"
+    );
+    let migrations = |kind: &str| -> BTreeSet<String> {
+        fs::read_dir(root().join("migrations").join(kind))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect()
+    };
+    assert_eq!(
+        migrations("postgres"),
+        migrations("sqlite"),
+        "same numbers, same slugs"
+    );
+}
+
+#[test]
+fn no_module_is_called_after_nothing() {
+    for folder in ["host", "guest-sdk", "jobs-examples", "tests", "xtask"] {
+        for path in sources(&root().join(folder)) {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            for bad in [
+                "util", "utils", "common", "helper", "helpers", "manager", "misc",
+            ] {
+                assert_ne!(name, bad, "{}", path.display());
+            }
+        }
+    }
+}
+
+/// Every Rust file below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}

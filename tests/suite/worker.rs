@@ -1,0 +1,153 @@
+//! Workers: how they share, how they end, and that they rest when there is nothing to do.
+
+use std::collections::HashMap;
+
+use hardstop_tests::{Database, Kind, Worker, wait_for};
+use rustix::process::Signal;
+use serde_json::Value;
+
+on_both!(
+    a_drain_waits_for_what_runs,
+    a_drain_interrupts_what_runs_too_long_and_gives_it_back,
+    a_second_signal_leaves_at_once,
+    two_workers_share_the_work,
+    a_new_deployment_is_served_without_a_restart,
+    a_quota_bounds_a_type,
+);
+
+fn a_drain_waits_for_what_runs(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let mut worker = Worker::start(&db, &[]);
+    let id = db.start("nap", r#"{"ms":1000}"#);
+    db.wait_state(&id, "running");
+    worker.signal(Signal::INT);
+    worker.wait_log("draining");
+    let late = db.start("noop", "{}");
+    assert_eq!(worker.wait(), Some(0), "{}", worker.log());
+    assert_eq!(db.job(&id)["state"], "completed");
+    assert_eq!(
+        db.job(&late)["state"],
+        "ready",
+        "nothing is claimed any more"
+    );
+    assert!(
+        db.json(&["doctor"]).to_string().contains("none runs"),
+        "the session has ended"
+    );
+}
+
+fn a_drain_interrupts_what_runs_too_long_and_gives_it_back(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let mut worker = Worker::start(&db, &["--drain-timeout", "300ms"]);
+    let id = db.start("nap", r#"{"ms":50000}"#);
+    db.wait_state(&id, "running");
+    worker.drain();
+    let job = db.job(&id);
+    assert_eq!(
+        (&job["state"], &job["attempt"]),
+        (&"ready".into(), &0.into()),
+        "{job}"
+    );
+    assert_eq!(job["attempts"][0]["outcome"], "interrupted", "{job}");
+    assert_eq!(job["rescues"], 0, "{job}");
+}
+
+fn a_second_signal_leaves_at_once(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let mut worker = Worker::start(&db, &["--drain-timeout", "50s"]);
+    let id = db.start("nap", r#"{"ms":50000}"#);
+    db.wait_state(&id, "running");
+    worker.signal(Signal::TERM);
+    worker.wait_log("draining; a second signal leaves at once");
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.wait(), Some(130));
+    assert_eq!(
+        db.job(&id)["state"],
+        "running",
+        "it is rescued when the lease runs out"
+    );
+}
+
+fn two_workers_share_the_work(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let workers = [(); 2].map(|()| Worker::start(&db, &["--concurrency", "4"]));
+    let ids = db.start_many("nap", r#"{"ms":20}"#, 200);
+    let jobs = db.wait_all_final();
+    assert_eq!(jobs.len(), ids.len(), "each settled once");
+    let mut by_session: HashMap<u64, usize> = HashMap::new();
+    for job in &jobs {
+        assert_eq!(
+            (&job["state"], &job["attempt"]),
+            (&"completed".into(), &1.into()),
+            "{job}"
+        );
+        *by_session
+            .entry(job["session"].as_u64().unwrap())
+            .or_default() += 1;
+    }
+    assert_eq!(by_session.len(), 2, "{by_session:?}");
+    assert!(
+        by_session.values().all(|count| *count >= 40),
+        "both busy: {by_session:?}"
+    );
+    for worker in workers {
+        assert!(!worker.log().contains("stale"), "{}", worker.log());
+    }
+}
+
+fn a_new_deployment_is_served_without_a_restart(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let _worker = Worker::start(&db, &[]);
+    db.run(&["start", "noop", "--wait"]).good();
+    let folder = hardstop_tests::guest("markdown");
+    db.run(&["deploy", folder.to_str().unwrap()]).good();
+    let input = format!("@{}", folder.join("samples/input.json").display());
+    let said = db
+        .run(&[
+            "start",
+            "markdown",
+            "--input",
+            &input,
+            "--wait",
+            "--timeout",
+            "30s",
+        ])
+        .good();
+    assert!(said.stdout.contains("<h1"), "{said:?}");
+}
+
+fn a_quota_bounds_a_type(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    std::fs::write(
+        db.folder().join("hardstop.toml"),
+        "[worker.quotas]\nnap = 2\n",
+    )
+    .unwrap();
+    let worker = Worker::start(&db, &[]);
+    let naps = db.start_many("nap", r#"{"ms":400}"#, 6);
+    wait_for("some to run", || (count(&db, "running") > 0).then_some(()));
+    // Others have the other slots.
+    db.run(&["start", "noop", "--wait", "--timeout", "20s"])
+        .good();
+    assert!(count(&db, "ready") > 0, "some still wait: {}", worker.log());
+    // Six at two at once take three turns.
+    let jobs: Vec<Value> = naps
+        .iter()
+        .map(|id| db.wait_state(id, "completed"))
+        .collect();
+    let times = |field: &str| {
+        jobs.iter()
+            .map(|job| hardstop_tests::micros(&job[field]))
+            .collect::<Vec<_>>()
+    };
+    let began = times("started_at").into_iter().min().unwrap();
+    let ended = times("finished_at").into_iter().max().unwrap();
+    assert!(ended - began >= 3 * 400_000, "{} us", ended - began);
+}
+
+fn count(db: &Database, state: &str) -> usize {
+    db.json(&["job", "list", "--state", state])
+        .as_array()
+        .unwrap()
+        .len()
+}
