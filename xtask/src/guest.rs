@@ -16,6 +16,8 @@ pub fn build() -> Result<()> {
     step("components");
     let mut command = cargo();
     command.args(["build", "--profile", "guest", "--target", TARGET]);
+    // Manifests name their component in this folder, wherever else cargo may be told to build.
+    command.arg("--target-dir").arg(root().join("target"));
     for package in packages()? {
         command.args(["--package", &package]);
     }

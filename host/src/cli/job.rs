@@ -194,7 +194,7 @@ fn show(job: &JobDetail) -> String {
         let is_final_word = Some(attempt.run) == last_run && job.failure == attempt.failure;
         let _ = write!(text, "\n{}", attempt_text(attempt, is_final_word));
     }
-    if !job.log.is_empty() && summary.state != State::Discarded {
+    if !job.log.is_empty() {
         text.push_str("\nlog\n");
         push_log(&mut text, &job.log);
     }
@@ -284,10 +284,8 @@ fn logs(context: &Context, job: &JobDetail) {
             entry,
         }));
     }
-    // A discarded job's last attempt is among its attempts already.
-    if job.summary.state != State::Discarded {
-        lines.extend(job.log.iter().map(|entry| Line { run: None, entry }));
-    }
+    // Only of an attempt that finished its job well; any other is among the attempts.
+    lines.extend(job.log.iter().map(|entry| Line { run: None, entry }));
     context.output.many(&lines, || {
         lines
             .iter()
@@ -298,7 +296,7 @@ fn logs(context: &Context, job: &JobDetail) {
         .attempts
         .iter()
         .filter_map(|attempt| attempt.usage)
-        .chain(job.usage.filter(|_| job.summary.state != State::Discarded))
+        .chain(job.usage.filter(|_| !job.log.is_empty()))
         .map(|usage| usage.log_bytes_dropped)
         .sum();
     if context.output.is_human() {

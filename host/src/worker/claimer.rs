@@ -30,8 +30,9 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Settlement>) {
         let (quotas, limited) = quotas(&shared, free);
         let mut claimed = 0;
         if !quotas.is_empty() {
+            let token = lease.next_token();
             let request = ClaimRequest {
-                token: lease.next_token(),
+                token,
                 quotas,
                 total: free,
             };
@@ -55,6 +56,7 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Settlement>) {
                 }
                 Err(error) => {
                     failures += 1;
+                    lease.lose_claim(token);
                     let pause = backoff(failures);
                     warn!(%error, ?pause, "claim failed");
                     // A session that has ended is found by its heartbeat.

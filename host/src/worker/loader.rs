@@ -49,6 +49,12 @@ impl Loader {
             .cloned()
     }
 
+    /// Forgets the components for which this is false. Attempts that run keep theirs.
+    pub fn retain(&self, is_active: impl Fn(Digest) -> bool) {
+        let mut cells = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.retain(|(digest, _), _| is_active(*digest));
+    }
+
     async fn fetch(&self, digest: Digest, profile: Profile) -> Result<Prepared, LoadError> {
         let bytes = match self.store.component_bytes(digest).await {
             Ok(Some(bytes)) => bytes,

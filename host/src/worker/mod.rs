@@ -116,6 +116,11 @@ impl Shared {
     async fn refresh_catalogue(&self) -> Result<(), StoreError> {
         let types = self.store.types().await?;
         let catalogue = Arc::new(Catalogue::new(types, &self.catalogue()));
+        self.loader.retain(|digest| {
+            catalogue
+                .entries()
+                .any(|entry| entry.active.spec.component == digest)
+        });
         *self
             .catalogue
             .write()

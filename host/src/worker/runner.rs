@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Shared;
 use super::loader::LoadError;
-use crate::catalogue::{Catalogue, StartError};
+use crate::catalogue::Catalogue;
 
 /// Runs one claimed job and hands its settlement on. The slot is free when this returns.
 pub async fn run(
@@ -98,15 +98,10 @@ fn check_starts(
     catalogue: &Catalogue,
     shared: &Shared,
 ) -> Report {
-    let check = |what: &str, start: &NewJob| -> Result<(), Failure> {
+    let check = |what: &str, start: &NewJob| {
         catalogue
             .check_start(start, &shared.ceiling)
-            .map_err(|error: StartError| {
-                Failure::new(
-                    OutcomeKind::FailedFatal,
-                    format!("{what} `{}`: {error}", start.type_name),
-                )
-            })
+            .map_err(|error| format!("{what} `{}`: {error}", start.type_name))
     };
     let mut result = Ok(());
     if let Outcome::Continued { next } = &mut report.outcome {
@@ -118,8 +113,8 @@ fn check_starts(
         first.priority.get_or_insert(job.priority);
         result = result.and_then(|()| check("starts a chain of", first));
     }
-    if let Err(failure) = result {
-        report.outcome = Outcome::Failed(failure);
+    if let Err(message) = result {
+        report.outcome = Outcome::Failed(Failure::new(OutcomeKind::FailedFatal, message));
         report.children.clear();
     }
     report

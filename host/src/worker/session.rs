@@ -1,21 +1,31 @@
 //! The session: one registration, one heartbeat, however many jobs run.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hardstop_domain::{LeaseToken, SessionId};
+use hardstop_domain::{Failure, JobId, LeaseToken, Next, OutcomeKind, SessionId, Usage};
 use hardstop_sandbox::Stop;
-use tokio::time::{Instant, sleep, timeout_at};
+use hardstop_store::Settlement;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{info, warn};
 
 use super::Shared;
+
+/// The least time between two heartbeats. On SQLite each is a commit that wakes every other worker
+/// of the file, which then asks what it still holds: without a pause they would wake each other for
+/// ever.
+const HEARTBEAT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A session that this worker may claim under.
 pub struct Lease {
     /// The session.
     pub session: SessionId,
     batches: AtomicU32,
+    /// Claims whose reply never came. What they leased runs nowhere, whether they were committed or
+    /// not, and must be given back.
+    lost_claims: Mutex<HashSet<LeaseToken>>,
 }
 
 impl Lease {
@@ -24,7 +34,41 @@ impl Lease {
         Self {
             session,
             batches: AtomicU32::new(0),
+            lost_claims: Mutex::default(),
         }
+    }
+
+    /// Notes a claim that ended with an error.
+    pub fn lose_claim(&self, token: LeaseToken) {
+        self.lost_claims().insert(token);
+    }
+
+    fn lost_claims(&self) -> MutexGuard<'_, HashSet<LeaseToken>> {
+        self.lost_claims
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives back what was leased by claims whose reply never came.
+    fn orphans(&self, held: &[(JobId, LeaseToken)]) -> Vec<Settlement> {
+        let lost = self.lost_claims();
+        held.iter()
+            .filter(|(_, token)| lost.contains(token))
+            .map(|(job, token)| Settlement {
+                job: *job,
+                token: *token,
+                next: Next::Release,
+                outcome: OutcomeKind::Interrupted,
+                failure: Some(Failure::new(
+                    OutcomeKind::Interrupted,
+                    "never began: the database's answer to the claim was lost",
+                )),
+                usage: Usage::default(),
+                log: Vec::new(),
+                progress: None,
+                children: Vec::new(),
+            })
+            .collect()
     }
 
     /// A token that no claim has had.
@@ -49,12 +93,15 @@ pub async fn renew(shared: Arc<Shared>, host: String, session: SessionId) {
     }
     let mut trusted_until = Instant::now() + trust;
     let mut pause = period;
+    let mut sent_at = Instant::now();
     loop {
         tokio::select! {
             () = sleep(pause) => {}
-            () = shared.signals.heartbeat.notified() => {}
+            () = shared.signals.heartbeat.notified() => {
+                sleep_until(sent_at + HEARTBEAT_PAUSE).await;
+            }
         }
-        let sent_at = Instant::now();
+        sent_at = Instant::now();
         let give_up_at = trusted_until.max(sent_at + Duration::from_secs(1));
         match timeout_at(give_up_at, shared.store.heartbeat(lease.session)).await {
             Ok(Ok(heartbeat)) if heartbeat.alive => {
@@ -64,6 +111,7 @@ pub async fn renew(shared: Arc<Shared>, host: String, session: SessionId) {
                 {
                     info!(%job, "stopped: this worker no longer holds it (cancelled or rescued)");
                 }
+                give_back(&shared, lease.orphans(&heartbeat.held)).await;
                 trusted_until = sent_at + trust;
                 pause = period;
                 publish(&shared, &lease);
@@ -105,6 +153,20 @@ pub async fn renew(shared: Arc<Shared>, host: String, session: SessionId) {
     }
 }
 
+async fn give_back(shared: &Shared, orphans: Vec<Settlement>) {
+    if orphans.is_empty() {
+        return;
+    }
+    // What fails now is still held at the next heartbeat.
+    match shared.store.settle(&orphans).await {
+        Ok(_) => info!(
+            jobs = orphans.len(),
+            "gave back jobs of a claim whose answer was lost"
+        ),
+        Err(error) => warn!(%error, "cannot give back jobs of a claim whose answer was lost"),
+    }
+}
+
 fn publish(shared: &Shared, lease: &Arc<Lease>) {
     let known = shared
         .lease
@@ -114,5 +176,28 @@ fn publish(shared: &Shared, lease: &Arc<Lease>) {
     if !known {
         shared.lease.send_replace(Some(Arc::clone(lease)));
         shared.signals.claim.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn only_jobs_of_lost_claims_are_given_back() {
+        let lease = Lease::new(SessionId(3));
+        let (first, second) = (lease.next_token(), lease.next_token());
+        assert_ne!(first, second, "one token, one claim");
+        let held = [
+            (JobId(Uuid::from_u128(1)), first),
+            (JobId(Uuid::from_u128(2)), second),
+        ];
+        assert!(lease.orphans(&held).is_empty());
+        lease.lose_claim(second);
+        let orphans = lease.orphans(&held);
+        assert_eq!(orphans.len(), 1);
+        assert_eq!((orphans[0].job, orphans[0].token), held[1]);
+        assert_eq!(orphans[0].next, Next::Release);
     }
 }

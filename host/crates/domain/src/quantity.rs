@@ -121,7 +121,7 @@ pub fn format_duration_ms(ms: u64) -> String {
     let (_, factor) = DURATION_UNITS[1..4]
         .iter()
         .rev()
-        .find(|(_, factor)| ms % factor == 0)
+        .find(|(_, factor)| ms.is_multiple_of(*factor))
         .copied()
         .unwrap_or(("ms", 1));
     let unit = DURATION_UNITS

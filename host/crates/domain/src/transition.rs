@@ -5,6 +5,10 @@ use crate::outcome::{Outcome, OutcomeKind};
 use crate::retry::RetryPolicy;
 
 /// What becomes of a job after an attempt.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each settlement, for as long as it takes to write it"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// To `completed`; the chain closes with this output.

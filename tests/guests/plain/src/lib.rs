@@ -88,7 +88,7 @@ fn fail(ctx: &Ctx, input: Fail) -> Result<u32, Failure> {
     if input.fatal {
         return Err(Failure::fatal(message));
     }
-    Err(Failure::retryable(message).details(&["why"]))
+    Err(Failure::retryable(message).details(["why"]))
 }
 
 /// Snoozes until a moment has come, given in microseconds since 1970.
