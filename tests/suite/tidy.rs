@@ -1,7 +1,6 @@
 //! The rules of the house that a compiler does not hold: which way dependencies point, and what no
 //! file may contain.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -105,37 +104,6 @@ fn the_domain_reads_no_clock_and_does_no_io() {
             assert!(!text.contains(word), "{} has {word}", path.display());
         }
     }
-}
-
-#[test]
-fn sql_is_in_files_of_the_same_names() {
-    let store = root().join("host/crates/store/src");
-    let names = |kind: &str| -> BTreeSet<String> {
-        let folder = store.join(kind).join("sql");
-        fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-            .collect()
-    };
-    let (postgres, sqlite) = (names("postgres"), names("sqlite"));
-    assert!(postgres.len() > 10 && sqlite.len() > 10);
-    let shared = postgres.intersection(&sqlite).count();
-    // The names that differ belong to what only one database has (partitions, notifications ...).
-    assert!(
-        shared * 2 > postgres.len() + sqlite.len() - shared,
-        "{postgres:?} {sqlite:?}"
-    );
-    let migrations = |kind: &str| -> BTreeSet<String> {
-        fs::read_dir(root().join("migrations").join(kind))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-            .collect()
-    };
-    assert_eq!(
-        migrations("postgres"),
-        migrations("sqlite"),
-        "same numbers, same slugs"
-    );
 }
 
 #[test]
