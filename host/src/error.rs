@@ -95,8 +95,8 @@ impl From<StoreError> for Error {
             StoreError::SchemaAhead { .. } => Self::environment(message)
                 .hint("this database was migrated by a newer hardstop: run that one"),
             StoreError::Unreachable { .. } => Self::environment(message).hint(
-                "check that the database runs and that --database-url (or HARDSTOP_DATABASE_URL) \
-                 names it; `hardstop doctor` looks closer",
+                "does the database run, and does --database-url (or HARDSTOP_DATABASE_URL) name \
+                 it? A SQLite file is made by `hardstop deploy` or `hardstop migrate`",
             ),
             StoreError::ReadOnly { .. } => Self::environment(message).hint(
                 "the file, its -wal and -shm companions and its folder must be writable for this \

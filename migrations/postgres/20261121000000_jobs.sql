@@ -174,7 +174,8 @@ BEGIN
             parent || '_default', key_column, key_column
         ) INTO taken USING bounds[1], bounds[2];
         CONTINUE WHEN taken;
-        -- Made apart and attached, which lets readers and writers of the parent go on.
+        -- Made apart and attached, so that the parent's readers and writers go on. The default partition is
+        -- locked and read meanwhile: it is empty as long as the days are made before they come.
         EXECUTE format('CREATE TABLE hardstop.%I (LIKE hardstop.%I INCLUDING ALL)', partition_name, parent);
         EXECUTE format(
             'ALTER TABLE hardstop.%I ATTACH PARTITION hardstop.%I FOR VALUES FROM (%L) TO (%L)',

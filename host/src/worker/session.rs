@@ -26,6 +26,8 @@ pub struct Lease {
     /// Claims whose reply never came. What they leased runs nowhere, whether they were committed or
     /// not, and must be given back.
     lost_claims: Mutex<HashSet<LeaseToken>>,
+    /// Jobs whose attempt has ended and whose settlement could not be written.
+    abandoned: Mutex<HashSet<(JobId, LeaseToken)>>,
 }
 
 impl Lease {
@@ -35,6 +37,7 @@ impl Lease {
             session,
             batches: AtomicU32::new(0),
             lost_claims: Mutex::default(),
+            abandoned: Mutex::default(),
         }
     }
 
@@ -43,17 +46,28 @@ impl Lease {
         self.lost_claims().insert(token);
     }
 
+    /// Notes a job whose settlement was given up.
+    pub fn abandon(&self, job: JobId, token: LeaseToken) {
+        self.abandoned().insert((job, token));
+    }
+
+    fn abandoned(&self) -> MutexGuard<'_, HashSet<(JobId, LeaseToken)>> {
+        self.abandoned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lost_claims(&self) -> MutexGuard<'_, HashSet<LeaseToken>> {
         self.lost_claims
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives back what was leased by claims whose reply never came.
+    /// What the session holds and nobody here runs or settles: it is to be given back.
     fn orphans(&self, held: &[(JobId, LeaseToken)]) -> Vec<Settlement> {
-        let lost = self.lost_claims();
+        let (lost, abandoned) = (self.lost_claims(), self.abandoned());
         held.iter()
-            .filter(|(_, token)| lost.contains(token))
+            .filter(|key| lost.contains(&key.1) || abandoned.contains(key))
             .map(|(job, token)| Settlement {
                 job: *job,
                 token: *token,
@@ -61,7 +75,7 @@ impl Lease {
                 outcome: OutcomeKind::Interrupted,
                 failure: Some(Failure::new(
                     OutcomeKind::Interrupted,
-                    "never began: the database's answer to the claim was lost",
+                    "the database's answer to the claim was lost, or the settlement could not be written",
                 )),
                 usage: Usage::default(),
                 log: Vec::new(),
@@ -159,11 +173,8 @@ async fn give_back(shared: &Shared, orphans: Vec<Settlement>) {
     }
     // What fails now is still held at the next heartbeat.
     match shared.store.settle(&orphans).await {
-        Ok(_) => info!(
-            jobs = orphans.len(),
-            "gave back jobs of a claim whose answer was lost"
-        ),
-        Err(error) => warn!(%error, "cannot give back jobs of a claim whose answer was lost"),
+        Ok(_) => info!(jobs = orphans.len(), "gave back jobs that nobody runs"),
+        Err(error) => warn!(%error, "cannot give back jobs that nobody runs"),
     }
 }
 
@@ -185,7 +196,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn only_jobs_of_lost_claims_are_given_back() {
+    fn only_what_nobody_runs_is_given_back() {
         let lease = Lease::new(SessionId(3));
         let (first, second) = (lease.next_token(), lease.next_token());
         assert_ne!(first, second, "one token, one claim");
@@ -199,5 +210,7 @@ mod tests {
         assert_eq!(orphans.len(), 1);
         assert_eq!((orphans[0].job, orphans[0].token), held[1]);
         assert_eq!(orphans[0].next, Next::Release);
+        lease.abandon(held[0].0, first);
+        assert_eq!(lease.orphans(&held).len(), 2);
     }
 }

@@ -57,7 +57,17 @@ fn size(settlement: &Settlement) -> usize {
         .iter()
         .map(|child| child.first.input.len())
         .sum();
-    next + children + settlement.usage.log_bytes as usize
+    // An entry is stored with its level and time, and what a guest says may be escaped.
+    let log: usize = settlement
+        .log
+        .iter()
+        .map(|entry| 64 + 2 * entry.message.len())
+        .sum();
+    // A discarded job's failure is in its own row and in its attempt's.
+    let failure = settlement.failure.as_ref().map_or(0, |failure| {
+        failure.message.len() + failure.details.as_ref().map_or(0, String::len)
+    });
+    next + children + log + 2 * failure
 }
 
 async fn write(shared: &Shared, batch: Vec<Settlement>) {
@@ -74,7 +84,7 @@ async fn write(shared: &Shared, batch: Vec<Settlement>) {
         }
         Err(error) => {
             for settlement in batch {
-                error!(job = %settlement.job, %error, "cannot settle: the job will be rescued");
+                give_up(shared, &settlement, &error.to_string());
             }
             return;
         }
@@ -93,12 +103,12 @@ async fn write(shared: &Shared, batch: Vec<Settlement>) {
                 job = %settlement.job, lease = %settlement.token, outcome = %settlement.outcome,
                 "stale settlement: the job is no longer this lease's; its effects are dropped"
             ),
-            Settled::Refused(reason) if settlement.outcome != OutcomeKind::FailedFatal => {
-                warn!(job = %settlement.job, reason, "settlement refused: the job fails with that");
-                again.push(failed(settlement, &reason));
+            Settled::Refused(reason) if is_bare(&settlement) => {
+                give_up(shared, &settlement, &reason);
             }
             Settled::Refused(reason) => {
-                error!(job = %settlement.job, reason, "cannot settle: the job will be rescued");
+                warn!(job = %settlement.job, reason, "settlement refused: the job fails with that");
+                again.push(failed(settlement, &reason));
             }
         }
     }
@@ -107,34 +117,68 @@ async fn write(shared: &Shared, batch: Vec<Settlement>) {
     }
 }
 
-/// The same attempt as a fatal failure, because what it came to cannot be written.
+/// Whether nothing is left of a settlement that could be left out.
+fn is_bare(settlement: &Settlement) -> bool {
+    settlement.outcome == OutcomeKind::FailedFatal
+        && settlement.log.is_empty()
+        && settlement.progress.is_none()
+}
+
+/// The same attempt as a fatal failure, because what it came to cannot be written; where it was one
+/// already, without what it said.
 fn failed(settlement: Settlement, reason: &str) -> Settlement {
+    let (log, progress) = match settlement.outcome {
+        OutcomeKind::FailedFatal => (Vec::new(), None),
+        _ => (settlement.log, settlement.progress),
+    };
     Settlement {
         next: Next::Discard,
         outcome: OutcomeKind::FailedFatal,
         failure: Some(Failure::new(OutcomeKind::FailedFatal, reason)),
         children: Vec::new(),
+        log,
+        progress,
         ..settlement
     }
 }
+
+/// The attempt is lost, the job is not: the heartbeat gives it back.
+fn give_up(shared: &Shared, settlement: &Settlement, reason: &str) {
+    error!(job = %settlement.job, reason, "cannot settle: the job is given back");
+    if let Some(lease) = shared.lease.borrow().as_ref() {
+        lease.abandon(settlement.job, settlement.token);
+    }
+}
+
+/// How often a batch is sent again that the database answers with an error which may pass. One that
+/// does not answer is waited for as long as it takes.
+const TRIES: u32 = 5;
 
 /// Sends a batch until the database takes it. Sending again is safe: what was written before is
 /// answered as before.
 async fn send(shared: &Shared, batch: &[Settlement]) -> Result<Vec<Settled>, StoreError> {
     let mut pause = Duration::from_millis(50);
+    let mut tries = 0;
     loop {
-        match shared.store.settle(batch).await {
+        let error = match shared.store.settle(batch).await {
             Ok(answers) => return Ok(answers),
-            Err(error) if error.is_transient() => {
-                warn!(%error, settlements = batch.len(), ?pause, "cannot settle now: trying again");
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    () = shared.reached(Phase::Leaving) => return Err(error),
-                }
-                pause = (pause * 2).min(Duration::from_secs(2));
-            }
-            Err(error) => return Err(error),
+            Err(error) => error,
+        };
+        // A failover leaves a server read-only for a while.
+        let is_away = matches!(
+            error,
+            StoreError::Unreachable { .. } | StoreError::Timeout(_) | StoreError::ReadOnly { .. }
+        );
+        tries += 1;
+        if !is_away && (!error.is_transient() || tries >= TRIES) {
+            return Err(error);
         }
+        warn!(%error, settlements = batch.len(), ?pause, "cannot settle now: trying again");
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = shared.reached(Phase::Leaving) => return Err(error),
+        }
+        pause = (pause * 2).min(Duration::from_secs(2));
     }
 }
 
@@ -158,6 +202,26 @@ mod tests {
             progress: None,
             children: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_cannot_be_written_becomes_a_failure_then_a_bare_one_and_then_is_given_up() {
+        let entry = hardstop_domain::LogEntry {
+            at_us: 0,
+            level: hardstop_domain::LogLevel::Info,
+            message: "said".to_owned(),
+            fields: Vec::new(),
+        };
+        let refused = Settlement {
+            log: vec![entry],
+            ..completed(1)
+        };
+        assert!(!is_bare(&refused));
+        let first = failed(refused, "no");
+        assert_eq!(first.next, Next::Discard);
+        assert_eq!(first.log.len(), 1);
+        assert!(!is_bare(&first), "what it said is still there");
+        assert!(is_bare(&failed(first, "no")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where a guest was: frames that people can read.
 
+use std::fmt::{self, Write};
 use std::time::{Duration, Instant};
 
 use wasmtime::{FrameInfo, StoreContextMut, WasmBacktrace};
@@ -86,7 +87,7 @@ pub(crate) fn is_recursion(backtrace: &WasmBacktrace) -> bool {
 
 fn frame(frame: &FrameInfo) -> String {
     match frame.func_name() {
-        Some(name) => crate::journal::cut(demangle(name), NAME_BYTES_MAX),
+        Some(name) => demangle(name),
         None => {
             let index = frame.func_index();
             match frame.module_offset() {
@@ -98,17 +99,32 @@ fn frame(frame: &FrameInfo) -> String {
 }
 
 /// The name as it stands in the source, without the hash that Rust appends.
+///
+/// The guest chose the name, and a mangled one can stand for a text of any length, so what comes of it
+/// is bounded while it is written. Names of C++ are left as they are: their back-references would have
+/// to be bounded inside the demangler, and the one there is does not.
 fn demangle(name: &str) -> String {
-    if let Ok(rust) = rustc_demangle::try_demangle(name) {
-        return format!("{rust:#}");
+    let mut text = Bounded(String::new());
+    match rustc_demangle::try_demangle(name) {
+        // An error means that the text is full.
+        Ok(rust) => drop(write!(text, "{rust:#}")),
+        Err(_) => drop(text.write_str(name)),
     }
-    if name.starts_with("_Z")
-        && let Ok(symbol) = cpp_demangle::Symbol::new(name)
-        && let Ok(text) = symbol.demangle()
-    {
-        return text;
+    text.0
+}
+
+/// Takes up to [`NAME_BYTES_MAX`], then fails.
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = NAME_BYTES_MAX - self.0.len();
+        self.0.push_str(&text[..text.floor_char_boundary(room)]);
+        if text.len() > room {
+            return Err(fmt::Error);
+        }
+        Ok(())
     }
-    name.to_owned()
 }
 
 #[cfg(test)]
@@ -121,7 +137,14 @@ mod tests {
             demangle("_ZN6unruly4trap17h0123456789abcdefE"),
             "unruly::trap"
         );
-        assert_eq!(demangle("_ZN3foo3barEv"), "foo::bar()");
+        assert_eq!(demangle("_Z3fooi"), "_Z3fooi");
         assert_eq!(demangle("main"), "main");
+    }
+
+    #[test]
+    fn a_name_is_bounded_whatever_it_stands_for() {
+        assert_eq!(demangle(&"x".repeat(10_000)).len(), NAME_BYTES_MAX);
+        let long = format!("_ZN{0}{1}17h0123456789abcdefE", 5_000, "y".repeat(5_000));
+        assert_eq!(demangle(&long).len(), NAME_BYTES_MAX);
     }
 }

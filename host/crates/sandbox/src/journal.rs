@@ -11,6 +11,11 @@ pub const LOG_ENTRIES_MAX: usize = 10_000;
 const LINE_BYTES_MAX: usize = 8 << 10;
 /// How much of a panic's message is kept for the outcome, in bytes.
 const PANIC_BYTES_MAX: usize = 1 << 10;
+/// What an entry, and each of its fields, takes in memory beyond its text, in bytes, roughly.
+const ENTRY_WEIGHT: u64 = 64;
+const FIELD_WEIGHT: u64 = 48;
+/// What the entries of a small budget may take beyond it, in bytes.
+const WEIGHT_SLACK: u64 = 4 << 10;
 /// The longest message of a progress report, in bytes.
 const PROGRESS_BYTES_MAX: usize = 200;
 
@@ -35,6 +40,7 @@ pub(crate) struct Journal {
     started: Instant,
     bytes_max: u64,
     bytes: u64,
+    weight: u64,
     dropped: u64,
     entries: Vec<LogEntry>,
     progress: Option<Progress>,
@@ -60,6 +66,7 @@ impl Journal {
             started,
             bytes_max,
             bytes: 0,
+            weight: 0,
             dropped: 0,
             entries: Vec::new(),
             progress: None,
@@ -73,19 +80,30 @@ impl Journal {
     /// Adds an entry, or drops and counts it where it is over the budget.
     ///
     /// An entry costs what it would take as a line of text: the message and its end, and each
-    /// field's name and value and the two signs around them.
+    /// field's name and value and the two signs around them. What it takes in memory and in the
+    /// database is bounded too, at four times the budget, which only entries and fields that are all
+    /// but empty reach.
     pub(crate) fn add(&mut self, level: LogLevel, message: String, fields: Vec<(String, String)>) {
         let fields_bytes: usize = fields
             .iter()
             .map(|(name, value)| name.len() + value.len() + 2)
             .sum();
         let bytes = (message.len() + 1 + fields_bytes) as u64;
+        let weight = bytes + ENTRY_WEIGHT + FIELD_WEIGHT * fields.len() as u64;
         self.panic.see(&message);
-        if self.bytes + bytes > self.bytes_max || self.entries.len() >= LOG_ENTRIES_MAX {
+        if self.bytes + bytes > self.bytes_max
+            || self.weight + weight
+                > self
+                    .bytes_max
+                    .saturating_mul(4)
+                    .saturating_add(WEIGHT_SLACK)
+            || self.entries.len() >= LOG_ENTRIES_MAX
+        {
             self.dropped = self.dropped.saturating_add(bytes);
             return;
         }
         self.bytes += bytes;
+        self.weight += weight;
         let at_us = self.started.elapsed().as_micros() as u64;
         let entry = LogEntry {
             at_us,
@@ -188,7 +206,9 @@ impl Panic {
     /// `thread 'main' panicked at src/lib.rs:10:5:` and then the message.
     fn see(&mut self, text: &str) {
         if let Some(at) = text.find("panicked at ") {
-            let one_line = text[at..].lines().collect::<Vec<_>>().join(" ");
+            // Cut first: the guest may have sent megabytes of line ends.
+            let end = text.floor_char_boundary(text.len().min(at + PANIC_BYTES_MAX));
+            let one_line = text[at..end].lines().collect::<Vec<_>>().join(" ");
             let whole = !one_line.trim_end().ends_with(':');
             let kept = cut(one_line, PANIC_BYTES_MAX);
             *self = if whole {
@@ -197,6 +217,7 @@ impl Panic {
                 Self::Begun(kept)
             };
         } else if let Self::Begun(begun) = self {
+            let text = &text[..text.floor_char_boundary(text.len().min(PANIC_BYTES_MAX))];
             *self = Self::Whole(cut(format!("{begun} {text}"), PANIC_BYTES_MAX));
         }
     }

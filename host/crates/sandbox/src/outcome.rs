@@ -111,15 +111,23 @@ fn failed(failure: wit::Failure, remains: &mut Remains, limits: &Limits) -> Fail
     let mut made = Failure::new(kind, cut(failure.message, MESSAGE_BYTES_MAX));
     made.retry_after_ms = failure.retry_after_ms;
     made.details = failure.details.map(|details| {
-        if details_bytes > limits.output_bytes_max {
-            let bytes = format_size(details_bytes);
+        let dropped = |bytes: u64| {
+            let bytes = format_size(bytes);
             let limit = format_size(limits.output_bytes_max);
             format!("\"details of {bytes} dropped: limit `output` = {limit}\"")
-        } else if json::check(&details).is_ok() {
-            details
-        } else {
-            // A program that reads details should find JSON there, whatever the handler wrote.
-            serde_json::Value::String(details).to_string()
+        };
+        if details_bytes > limits.output_bytes_max {
+            return dropped(details_bytes);
+        }
+        if json::check(&details).is_ok() {
+            return details;
+        }
+        // A program that reads details should find JSON there, whatever the handler wrote. Written as
+        // JSON, text can be six times as long.
+        let text = serde_json::Value::String(details).to_string();
+        match text.len() as u64 {
+            bytes if bytes > limits.output_bytes_max => dropped(bytes),
+            _ => text,
         }
     });
     made

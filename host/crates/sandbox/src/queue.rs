@@ -195,7 +195,7 @@ impl Task {
     }
 
     fn run(self: Arc<Self>) {
-        self.status.store(RUNNING, Ordering::SeqCst);
+        self.status.swap(RUNNING, Ordering::SeqCst);
         let waker = Waker::from(self.clone());
         let mut body = lock(&self.body);
         let polled = match body.as_mut() {
@@ -213,7 +213,7 @@ impl Task {
                     .compare_exchange(RUNNING, IDLE, Ordering::SeqCst, Ordering::SeqCst);
             if idle.is_err() {
                 // Without a notification: this thread is about to pop.
-                self.status.store(QUEUED, Ordering::SeqCst);
+                self.status.swap(QUEUED, Ordering::SeqCst);
                 self.queue.clone().push(self);
             }
             return;
@@ -245,7 +245,10 @@ impl Wake for Task {
             let next = match status {
                 IDLE => QUEUED,
                 RUNNING => WOKEN,
-                _ => return,
+                DONE => return,
+                // Written again although it stays: whoever polls next must see what this waker's
+                // caller wrote before, and a mere load would not say so.
+                stays => stays,
             };
             match self
                 .status

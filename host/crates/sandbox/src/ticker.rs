@@ -130,6 +130,14 @@ impl Shared {
 
 /// Raises the calling thread's priority. Linux keeps a nice value per thread; only root or
 /// `CAP_SYS_NICE` may lower it.
+#[cfg(target_os = "linux")]
 pub(crate) fn prefer_this_thread() -> bool {
     rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE).is_ok()
+}
+
+/// Elsewhere a nice value is the whole process' own.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn prefer_this_thread() -> bool {
+    let _ = NICE;
+    false
 }

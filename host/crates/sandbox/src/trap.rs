@@ -75,11 +75,7 @@ fn cause(error: &Error, backtrace: Option<&WasmBacktrace>) -> Cause {
     }
     let text = error.root_cause().to_string();
     // The type of this error is private to wasmtime; a test holds the text.
-    if error.chain().any(|cause| {
-        cause
-            .to_string()
-            .starts_with("too much data is being copied")
-    }) {
+    if text.starts_with("too much data is being copied") {
         return match backtrace {
             // Frames on the stack: it was a call from the guest to the host.
             Some(_) => Cause::Trap("passed more to the host in one call than it takes in".into()),

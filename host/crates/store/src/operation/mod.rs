@@ -44,7 +44,7 @@ pub(crate) struct Mode {
 pub(crate) enum Access {
     /// Reads only.
     Read,
-    /// Writes what must survive a crash of the database.
+    /// Writes what must survive a crash of the database; on SQLite, of the process: see `open` there.
     Write,
     /// Writes leases, which may be lost in a crash: the jobs are ready again then, and the token
     /// keeps the old holder from settling them. On connections of their own, so that no
