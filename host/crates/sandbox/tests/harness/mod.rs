@@ -4,6 +4,7 @@ mod wrapper;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use hardstop_domain::{Capabilities, Failure, JobId, Limits, OutcomeKind, Report};
 use hardstop_sandbox::{
@@ -92,4 +93,19 @@ pub fn failure(report: &Report, kind: OutcomeKind) -> &Failure {
         Some(failure) if failure.kind == kind => failure,
         _ => panic!("not {kind}: {report:#?}"),
     }
+}
+
+/// How long the guest threads of this process have waited for the operating system to give them a
+/// core since they began, added up. Zero where the kernel does not tell.
+pub fn waited_for_a_core() -> Duration {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
+        return Duration::ZERO;
+    };
+    let waited_ns = |thread: std::fs::DirEntry| -> Option<u64> {
+        let name = std::fs::read_to_string(thread.path().join("comm")).ok()?;
+        let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        (name.trim() == "hardstop-guest").then_some(())?;
+        stat.split(' ').nth(1)?.parse().ok()
+    };
+    Duration::from_nanos(threads.flatten().filter_map(waited_ns).sum())
 }

