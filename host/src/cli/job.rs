@@ -110,10 +110,16 @@ fn row(job: &JobSummary) -> [String; 7] {
     ]
 }
 
+/// Whether the attempt that made the job final is none of its attempt records, which are those of
+/// attempts that did not end well.
+fn ended_well(state: State) -> bool {
+    matches!(state, State::Completed | State::Continued)
+}
+
 /// The result of a job that is final: its output on standard output, or its failure on standard
 /// error and exit code 1.
 pub fn print_result(context: &Context, job: &JobDetail) -> ExitCode {
-    let succeeded = matches!(job.summary.state, State::Completed | State::Continued);
+    let succeeded = ended_well(job.summary.state);
     if !context.output.is_human() {
         context.output.one(job, String::new);
     } else if let Some(next) = job.continued_to {
@@ -194,7 +200,7 @@ fn show(job: &JobDetail) -> String {
         let is_final_word = Some(attempt.run) == last_run && job.failure == attempt.failure;
         let _ = write!(text, "\n{}", attempt_text(attempt, is_final_word));
     }
-    if !job.log.is_empty() {
+    if ended_well(summary.state) && !job.log.is_empty() {
         text.push_str("\nlog\n");
         push_log(&mut text, &job.log);
     }
@@ -284,8 +290,9 @@ fn logs(context: &Context, job: &JobDetail) {
             entry,
         }));
     }
-    // Only of an attempt that finished its job well; any other is among the attempts.
-    lines.extend(job.log.iter().map(|entry| Line { run: None, entry }));
+    if ended_well(job.summary.state) {
+        lines.extend(job.log.iter().map(|entry| Line { run: None, entry }));
+    }
     context.output.many(&lines, || {
         lines
             .iter()
@@ -296,7 +303,7 @@ fn logs(context: &Context, job: &JobDetail) {
         .attempts
         .iter()
         .filter_map(|attempt| attempt.usage)
-        .chain(job.usage.filter(|_| !job.log.is_empty()))
+        .chain(job.usage.filter(|_| ended_well(job.summary.state)))
         .map(|usage| usage.log_bytes_dropped)
         .sum();
     if context.output.is_human() {
