@@ -1,6 +1,6 @@
 //! The active job types, and whether an input fits one.
 //!
-//! One check for every way in: starts, continuations and children pass through [`Entry::check_start`].
+//! One check for every way in: starts, continuations and children pass through [`Catalogue::check_start`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};

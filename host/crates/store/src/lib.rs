@@ -1,7 +1,7 @@
 //! Where Hardstop keeps its jobs.
 //!
 //! One trait, [`Store`], with few coarse operations, each one transaction. No transaction leaves it.
-//! [`connect`] opens the store that a database URL names. All SQL of the project is in this crate,
+//! [`connect()`] opens the store that a database URL names. All SQL of the project is in this crate,
 //! in files of the same names under `postgres/` and `sqlite/`.
 
 #![forbid(unsafe_code)]
