@@ -209,7 +209,7 @@ pub fn check_schema(schema: &str) -> Result<(), String> {
 mod tests {
     use super::*;
     use hardstop_domain::{
-        Capabilities, DeploymentId, Digest, JobId, LimitsPatch, RetryPolicy, Timestamp, TypeSpec,
+        Capabilities, DeploymentId, Digest, JobId, RetryPolicy, Timestamp, TypeSpec,
     };
     use uuid::Uuid;
 
@@ -236,15 +236,8 @@ mod tests {
     }
 
     fn job(type_name: &str, input: &str) -> NewJob {
-        NewJob {
-            id: JobId(Uuid::nil()),
-            type_name: type_name.parse().expect("a name"),
-            input: input.to_owned(),
-            delay_ms: 0,
-            priority: None,
-            limits: LimitsPatch::default(),
-            trace_parent: None,
-        }
+        let name = type_name.parse().expect("a name");
+        NewJob::new(JobId(Uuid::nil()), name, input)
     }
 
     #[test]

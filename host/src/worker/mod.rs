@@ -147,7 +147,9 @@ impl Worker {
             host,
         } = self;
         store.maintain().await?;
-        let session = store.open_session(&host, config.lease_duration).await?;
+        let session = store
+            .open_session(&host, config.lease_duration, None)
+            .await?;
         // Listen first, then look, then sleep.
         let listener = store.listen().await?;
         let (settlements, settlement_queue) = mpsc::channel(SETTLEMENT_QUEUE);

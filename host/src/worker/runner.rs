@@ -108,7 +108,7 @@ fn check_starts(
         next.trace_parent.clone_from(&job.trace_parent);
         result = check("continues with", next);
     }
-    for NewChain { first } in &mut report.children {
+    for NewChain { first, .. } in &mut report.children {
         first.trace_parent.clone_from(&job.trace_parent);
         first.priority.get_or_insert(job.priority);
         result = result.and_then(|()| check("starts a chain of", first));
@@ -146,5 +146,7 @@ fn settle(job: ClaimedJob, report: Report, spec: &TypeSpec) -> Settlement {
         log: report.log,
         progress: report.progress,
         children: report.children,
+        lineage: job.lineage,
+        descendants_max: u64::MAX,
     }
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hardstop_domain::{Failure, JobId, LeaseToken, Next, OutcomeKind, SessionId, Usage};
+use hardstop_domain::{
+    ChainId, Failure, JobId, LeaseToken, Lineage, Next, OutcomeKind, SessionId, Usage,
+};
 use hardstop_sandbox::Stop;
 use hardstop_store::Settlement;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -81,6 +83,8 @@ impl Lease {
                 log: Vec::new(),
                 progress: None,
                 children: Vec::new(),
+                lineage: Lineage::root(ChainId(job.0)),
+                descendants_max: 0,
             })
             .collect()
     }
@@ -136,7 +140,7 @@ pub async fn renew(shared: Arc<Shared>, host: String, session: SessionId) {
                 shared.lease.send_replace(None);
                 warn!(session = %lease.session, revoked, "the session was ended by a rescue: opening another");
                 let opened_at = Instant::now();
-                match shared.store.open_session(&host, lease_duration).await {
+                match shared.store.open_session(&host, lease_duration, None).await {
                     Ok(session) => {
                         lease = Arc::new(Lease::new(session));
                         trusted_until = opened_at + trust;

@@ -185,7 +185,7 @@ async fn send(shared: &Shared, batch: &[Settlement]) -> Result<Vec<Settled>, Sto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hardstop_domain::{JobId, LeaseToken, SessionId, Usage};
+    use hardstop_domain::{ChainId, JobId, LeaseToken, Lineage, SessionId, Usage};
     use uuid::Uuid;
 
     fn completed(bytes: usize) -> Settlement {
@@ -201,6 +201,8 @@ mod tests {
             log: Vec::new(),
             progress: None,
             children: Vec::new(),
+            lineage: Lineage::root(ChainId(Uuid::nil())),
+            descendants_max: 0,
         }
     }
 

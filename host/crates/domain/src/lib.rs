@@ -19,7 +19,7 @@ pub mod transition;
 
 pub use capability::Capabilities;
 pub use id::{ChainId, DeploymentId, Digest, JobId, LeaseToken, SessionId, TypeId};
-pub use job::{NewChain, NewJob, State};
+pub use job::{Dedup, DedupScope, Lineage, NewChain, NewJob, OnBlockerFailure, State};
 pub use job_type::{TypeName, TypeSpec};
 pub use limit::{LimitName, Limits, LimitsPatch};
 pub use outcome::{Failure, LimitHit, LogEntry, LogLevel, Outcome, OutcomeKind, Report, Usage};

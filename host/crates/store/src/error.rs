@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hardstop_domain::{SessionId, TypeName};
+use hardstop_domain::{ChainId, SessionId, TypeName};
 
 /// An operation that did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,12 @@ pub enum StoreError {
     /// Two jobs of one id.
     #[error("a job with the id {0} exists already")]
     DuplicateJob(String),
+    /// A chain that does not exist.
+    #[error("there is no chain {0}")]
+    UnknownChain(ChainId),
+    /// Chains that wait for each other.
+    #[error("chains block each other: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" waits for "))]
+    BlockerCycle(Vec<ChainId>),
     /// A value that cannot be stored: over a maximum, or against a rule of the record.
     #[error("{0}")]
     Invalid(String),

@@ -22,7 +22,7 @@ mod wake;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hardstop_domain::{Digest, JobId, NewChain, SessionId};
+use hardstop_domain::{ChainId, Digest, JobId, NewChain, SessionId, TypeName};
 
 pub use connect::{ConnectOptions, connect};
 pub use error::StoreError;
@@ -67,15 +67,22 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::UnknownType`] where a type is not deployed. After a transient error nobody knows
     /// whether the chains were started; started again with the same ids, they are either started now
     /// or a [`StoreError::DuplicateJob`].
-    async fn enqueue(&self, chains: &[NewChain]) -> Result<(), StoreError>;
+    ///
+    /// Answers in the order of the batch. A start whose key is taken is answered with the chain that
+    /// has it, and a blocker that names such a start waits for that chain. Fails with
+    /// [`StoreError::UnknownChain`] for a blocker that does not exist, and with
+    /// [`StoreError::BlockerCycle`] where chains of the batch wait for each other.
+    async fn enqueue(&self, chains: &[NewChain]) -> Result<Vec<Started>, StoreError>;
 
     // --- Working ---
 
-    /// Registers a worker process. `lease_duration` is how long it is trusted without a heartbeat.
+    /// Registers a worker process. `lease_duration` is how long it is trusted without a heartbeat;
+    /// `types` are those that it runs, none meaning all.
     async fn open_session(
         &self,
         host: &str,
         lease_duration: Duration,
+        types: Option<&[TypeName]>,
     ) -> Result<SessionId, StoreError>;
 
     /// Renews the session's lease. It is the only renewal, however many jobs run.
@@ -124,7 +131,7 @@ pub trait Store: Send + Sync + 'static {
     /// deployed.
     async fn jobs(&self, query: &JobQuery) -> Result<Vec<JobSummary>, StoreError>;
     /// The jobs of a chain, oldest first; none where there is no such chain.
-    async fn chain(&self, id: hardstop_domain::ChainId) -> Result<Vec<JobSummary>, StoreError>;
+    async fn chain(&self, id: ChainId) -> Result<Vec<JobSummary>, StoreError>;
     /// Every session that has not ended.
     async fn sessions(&self) -> Result<Vec<Session>, StoreError>;
 

@@ -16,7 +16,11 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(600);
 /// with the directories.
 macro_rules! migrations {
     ($database:literal) => {
-        crate::migration::migrations!($database, "20261121000000_jobs")
+        crate::migration::migrations!(
+            $database,
+            "20261121000000_jobs",
+            "20261121120000_job_model"
+        )
     };
     ($database:literal, $($name:literal),+) => {
         [$((

@@ -122,9 +122,9 @@ impl<B: Backend> Store for SqlStore<B> {
         self.backend.run(read::Types).await
     }
 
-    async fn enqueue(&self, chains: &[NewChain]) -> Result<(), StoreError> {
+    async fn enqueue(&self, chains: &[NewChain]) -> Result<Vec<Started>, StoreError> {
         if chains.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let types = self
             .type_ids(chains.iter().map(|chain| &chain.first.type_name))
@@ -132,9 +132,9 @@ impl<B: Backend> Store for SqlStore<B> {
         let enqueue = Enqueue::new(chains, &types)?;
         let (ready, ids) = (enqueue.makes_ready(), enqueue.ids());
         match self.backend.run(enqueue).await {
-            Ok(()) => {
+            Ok(started) => {
                 self.wake_if(ready, Wake::Ready);
-                Ok(())
+                Ok(started)
             }
             Err(error) if error.is_unique() => match self.backend.run(Existing(ids)).await? {
                 Some(id) => Err(StoreError::DuplicateJob(id.to_string())),
@@ -148,12 +148,14 @@ impl<B: Backend> Store for SqlStore<B> {
         &self,
         host: &str,
         lease_duration: Duration,
+        types: Option<&[TypeName]>,
     ) -> Result<SessionId, StoreError> {
         let host = host.replace('\0', "");
         self.backend
             .run(OpenSession {
                 host,
                 lease_duration,
+                types: types.map(<[TypeName]>::to_vec),
             })
             .await
     }

@@ -2,8 +2,8 @@
 
 use hardstop_domain::outcome::Progress;
 use hardstop_domain::{
-    ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, LogEntry, OutcomeKind,
-    SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
+    ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, Lineage, LogEntry,
+    OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
 };
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -159,6 +159,14 @@ pub(crate) fn claim<R: View>(rows: &[R]) -> Result<(bool, Vec<ClaimedJob>), Stor
             created_at: row.time("created_at")?,
             due_at: row.time("due_at")?,
             claimed_at: row.time("claimed_at")?,
+            snoozes: row.int("snoozes")?,
+            snoozed_ms: row.int("snoozed_ms")?,
+            blockers: Vec::new(),
+            lineage: Lineage {
+                root: ChainId(row.get_uuid("root_chain")?.unwrap_or(row.uuid("chain_id")?)),
+                depth: row.int_option("depth")?.unwrap_or(0),
+            },
+            unchecked: row.int_option::<i64>("unchecked")? == Some(1),
         });
     }
     Ok((alive, jobs))

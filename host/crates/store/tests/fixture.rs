@@ -155,8 +155,8 @@ impl Fixture {
         })
     }
 
-    pub async fn enqueue(&self, chains: &[NewChain]) {
-        self.store.enqueue(chains).await.unwrap();
+    pub async fn enqueue(&self, chains: &[NewChain]) -> Vec<Started> {
+        self.store.enqueue(chains).await.unwrap()
     }
 
     /// Starts one chain that is ready at once, and returns its first job.
@@ -167,7 +167,10 @@ impl Fixture {
     }
 
     pub async fn session(&self) -> SessionId {
-        self.store.open_session("test-host", LONG).await.unwrap()
+        self.store
+            .open_session("test-host", LONG, None)
+            .await
+            .unwrap()
     }
 
     /// A token that no claim had before.
@@ -222,7 +225,7 @@ impl Fixture {
     pub async fn fleeting_session(&self) -> SessionId {
         let lease = Duration::from_millis(1);
         self.store
-            .open_session("fleeting-host", lease)
+            .open_session("fleeting-host", lease, None)
             .await
             .unwrap()
     }
@@ -271,21 +274,11 @@ pub fn spec(text: &str, component: Digest) -> TypeSpec {
 }
 
 pub fn job(type_name: &str) -> NewJob {
-    NewJob {
-        id: JobId(Uuid::now_v7()),
-        type_name: name(type_name),
-        input: "{\"n\": 1}".to_owned(),
-        delay_ms: 0,
-        priority: None,
-        limits: LimitsPatch::default(),
-        trace_parent: None,
-    }
+    NewJob::new(JobId(Uuid::now_v7()), name(type_name), "{\"n\": 1}")
 }
 
 pub fn chain(type_name: &str) -> NewChain {
-    NewChain {
-        first: job(type_name),
-    }
+    NewChain::new(job(type_name))
 }
 
 pub fn chains(type_name: &str, count: usize) -> Vec<NewChain> {
@@ -341,6 +334,8 @@ pub fn settlement(job: &ClaimedJob, next: Next) -> Settlement {
             message: Some("half".to_owned()),
         }),
         children: Vec::new(),
+        lineage: job.lineage,
+        descendants_max: 1_000,
     }
 }
 

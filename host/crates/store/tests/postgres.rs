@@ -84,7 +84,7 @@ async fn goes_on_after_its_connections_were_cut() {
             // A start may not be sent twice by the store; it says that it may be tried again.
             for attempt in 0.. {
                 match db.store.enqueue(&[chain("a")]).await {
-                    Ok(()) => break,
+                    Ok(_) => break,
                     Err(error) => assert!(error.is_transient() && attempt < 10, "{error:?}"),
                 }
             }

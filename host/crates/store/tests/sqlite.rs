@@ -144,7 +144,7 @@ async fn a_write_that_fails_leaves_those_of_its_group_alone() {
         other.execute("COMMIT").await.unwrap();
         for (id, index, task) in waiting {
             match task.await.unwrap() {
-                Ok(()) => assert_eq!(db.state(id).await, State::Ready),
+                Ok(_) => assert_eq!(db.state(id).await, State::Ready),
                 Err(StoreError::DuplicateJob(_)) => assert_eq!(index % 7, 3),
                 Err(error) => panic!("{error:?}"),
             }

@@ -3,7 +3,7 @@
 use hardstop_domain::capability::Refusal;
 use hardstop_domain::job::{DELAY_MS_MAX, PRIORITY_MAX, PRIORITY_MIN};
 use hardstop_domain::quantity::{format_duration_ms, format_size};
-use hardstop_domain::{JobId, LimitsPatch, NewChain, NewJob};
+use hardstop_domain::{JobId, NewChain, NewJob};
 use uuid::Uuid;
 
 use crate::binding::hardstop::job::chains::{Host, StartError};
@@ -40,7 +40,7 @@ impl Host for State {
             NewJobError::InputTooLarge { .. } => StartError::Limit(error.to_string()),
             _ => StartError::Invalid(error.to_string()),
         })?;
-        let chain = NewChain { first };
+        let chain = NewChain::new(first);
         let id = chain.id().to_string();
         self.children_bytes = bytes;
         self.children.push(chain);
@@ -90,13 +90,10 @@ pub(crate) fn new_job(job: NextJob, grant: &Grant) -> Result<NewJob, NewJobError
         return Err(NewJobError::Priority(priority));
     }
     Ok(NewJob {
-        id: JobId(Uuid::now_v7()),
-        type_name,
-        input: job.input,
         delay_ms,
         priority: job.options.priority,
-        limits: LimitsPatch::default(),
         trace_parent: grant.trace_parent.clone(),
+        ..NewJob::new(JobId(Uuid::now_v7()), type_name, job.input)
     })
 }
 

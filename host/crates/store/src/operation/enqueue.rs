@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use hardstop_domain::{JobId, NewChain, TypeId, TypeName};
+use hardstop_domain::{ChainId, JobId, NewChain, TypeId, TypeName};
 
 use super::{Mode, Operation};
 use crate::StoreError;
+use crate::record::Started;
 use crate::row::JobRow;
 use crate::transaction::Transaction;
 
@@ -46,14 +47,19 @@ impl Enqueue {
 }
 
 impl Operation for Enqueue {
-    type Output = ();
+    type Output = Vec<Started>;
 
     fn mode(&self) -> Mode {
         Mode::WRITE
     }
 
-    async fn run(&self, tx: &mut dyn Transaction) -> Result<(), StoreError> {
-        tx.insert(&self.rows.iter().collect::<Vec<_>>()).await
+    async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<Started>, StoreError> {
+        tx.insert(&self.rows.iter().collect::<Vec<_>>()).await?;
+        let started = self.rows.iter().map(|row| Started {
+            chain_id: ChainId(row.chain_id),
+            deduplicated: false,
+        });
+        Ok(started.collect())
     }
 }
 

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use hardstop_domain::transition::RESCUES_MAX;
-use hardstop_domain::{Failure, OutcomeKind, SessionId, State};
+use hardstop_domain::{Failure, OutcomeKind, SessionId, State, TypeName};
 
 use super::{Mode, Operation, unwritable};
 use crate::StoreError;
 use crate::record::{ClaimRequest, ClaimedJob, Heartbeat, Promoted, Rescued};
-use crate::row::{AttemptRow, FinishRow, RequeueRow};
+use crate::row::{AttemptRow, FinishRow, RequeueRow, json};
 use crate::transaction::Transaction;
 use crate::view::Held;
 
@@ -104,6 +104,7 @@ impl Operation for Beat {
 pub(crate) struct OpenSession {
     pub(crate) host: String,
     pub(crate) lease_duration: Duration,
+    pub(crate) types: Option<Vec<TypeName>>,
 }
 
 impl Operation for OpenSession {
@@ -119,7 +120,9 @@ impl Operation for OpenSession {
         let ms = i64::try_from(self.lease_duration.as_millis()).unwrap_or(i64::MAX);
         // A year is longer than any lease, and fits into every time.
         let ms = ms.clamp(1, hardstop_domain::job::DELAY_MS_MAX as i64);
-        tx.open_session(&self.host, ms).await
+        let types = self.types.as_ref().map(json).transpose();
+        tx.open_session(&self.host, ms, types.map_err(unwritable)?.as_deref())
+            .await
     }
 }
 

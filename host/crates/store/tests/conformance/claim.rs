@@ -97,7 +97,7 @@ pub async fn claimers_never_get_the_same_job(db: Fixture) {
             other.clone()
         };
         claimers.push(tokio::spawn(async move {
-            let session = store.open_session("claimer", LONG).await.unwrap();
+            let session = store.open_session("claimer", LONG, None).await.unwrap();
             let mut mine = Vec::new();
             for batch in 0.. {
                 let request = ClaimRequest {

@@ -117,6 +117,11 @@ fn a_claimed_job() -> ClaimedJob {
         created_at: Timestamp(0),
         due_at: Timestamp(0),
         claimed_at: Timestamp(0),
+        snoozes: 0,
+        snoozed_ms: 0,
+        blockers: Vec::new(),
+        lineage: Lineage::root(job("a").id.into()),
+        unchecked: false,
     }
 }
 

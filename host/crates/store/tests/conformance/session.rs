@@ -83,6 +83,6 @@ pub async fn are_listed_until_they_end(db: Fixture) {
     assert_eq!(db.store.sessions().await.unwrap().len(), 1);
     // No lease is so long or so short that it cannot be stored.
     for lease in [Duration::ZERO, Duration::MAX] {
-        db.store.open_session("host\0", lease).await.unwrap();
+        db.store.open_session("host\0", lease, None).await.unwrap();
     }
 }

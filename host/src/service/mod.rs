@@ -144,19 +144,18 @@ impl Service {
             .await?;
         let mut chains = Vec::with_capacity(requests.len());
         for request in requests {
+            let type_name = parse_type(&request.type_name)?;
             let first = NewJob {
-                id: JobId(Uuid::now_v7()),
-                type_name: parse_type(&request.type_name)?,
-                input: request.input,
                 delay_ms: u64::try_from(request.delay.as_millis()).unwrap_or(u64::MAX),
                 priority: request.priority,
                 limits: request.limits,
                 trace_parent: request.trace_parent,
+                ..NewJob::new(JobId(Uuid::now_v7()), type_name, request.input)
             };
             catalogue
                 .check_start(&first, &self.ceiling)
                 .map_err(start_error)?;
-            chains.push(NewChain { first });
+            chains.push(NewChain::new(first));
         }
         for batch in chains.chunks(START_BATCH) {
             self.store.enqueue(batch).await?;

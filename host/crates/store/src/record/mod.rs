@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hardstop_domain::outcome::Progress;
 use hardstop_domain::{
-    ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, LogEntry, NewChain,
-    Next, OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
+    ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, Lineage, LogEntry,
+    NewChain, Next, OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
 };
 use serde::Serialize;
 
@@ -105,6 +105,41 @@ pub struct ClaimedJob {
     pub due_at: Timestamp,
     /// When it was claimed.
     pub claimed_at: Timestamp,
+    /// How often its handler has put it off since it was created or replayed, and for how long
+    /// altogether.
+    pub snoozes: u32,
+    /// Milliseconds.
+    pub snoozed_ms: u64,
+    /// What its blockers came to, in the order in which they were named.
+    pub blockers: Vec<BlockerResult>,
+    /// Where its chain stands among the chains that handlers started.
+    pub lineage: Lineage,
+    /// Whether nobody has compared the input with the type's schema yet.
+    pub unchecked: bool,
+}
+
+/// What a blocker came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BlockerResult {
+    /// The chain.
+    pub chain_id: ChainId,
+    /// `completed`, `discarded` or `cancelled`. None where an operator let the job run without it, or
+    /// its result is no longer kept.
+    pub state: Option<State>,
+    /// JSON text, where it completed.
+    #[serde(serialize_with = "json_text_option")]
+    pub output: Option<String>,
+    /// Why it failed, where it did.
+    pub failure: Option<Failure>,
+}
+
+/// What became of a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Started {
+    /// The chain: the one that was started, or the one that made this start superfluous.
+    pub chain_id: ChainId,
+    /// Whether it was superfluous.
+    pub deduplicated: bool,
 }
 
 /// What an attempt came to, and what becomes of its job.
@@ -129,6 +164,10 @@ pub struct Settlement {
     /// The chains that it started. Created with `Complete` and `Continue`; with any other `next`
     /// there must be none.
     pub children: Vec<NewChain>,
+    /// The job's own lineage, from its claim. Continuations share it; children are one deeper.
+    pub lineage: Lineage,
+    /// The most descendants that the root chain may have with these children.
+    pub descendants_max: u64,
 }
 
 /// What the store made of a settlement.

@@ -17,7 +17,12 @@ use crate::view::{self, Held, View, all};
 /// A statement, or a few, of this directory.
 macro_rules! sql {
     ($name:literal) => {
-        sqlx::query(include_str!(concat!("sql/", $name, ".sql")))
+        sqlx::query(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/sqlite/sql/",
+            $name,
+            ".sql"
+        )))
     };
 }
 pub(super) use sql;
@@ -149,10 +154,12 @@ impl Transaction for SqliteTransaction<'_> {
         &mut self,
         host: &str,
         lease_duration_ms: i64,
+        types: Option<&str>,
     ) -> Result<SessionId, StoreError> {
         let row = sql!("open_session")
             .bind(host)
             .bind(lease_duration_ms)
+            .bind(types)
             .bind(self.now)
             .fetch_one(&mut *self.connection)
             .await?;

@@ -41,6 +41,7 @@ pub(crate) trait Transaction: Send {
         &mut self,
         host: &str,
         lease_duration_ms: i64,
+        types: Option<&str>,
     ) -> Result<SessionId, StoreError>;
     /// Whether it was alive until now.
     async fn end_session(&mut self, session: SessionId) -> Result<bool, StoreError>;

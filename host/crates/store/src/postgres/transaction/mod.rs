@@ -15,7 +15,12 @@ use crate::view::{self, Held, View, all};
 /// A statement of this directory.
 macro_rules! sql {
     ($name:literal) => {
-        sqlx::query(include_str!(concat!("sql/", $name, ".sql")))
+        sqlx::query(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/postgres/sql/",
+            $name,
+            ".sql"
+        )))
     };
 }
 pub(super) use sql;
@@ -174,10 +179,12 @@ impl Transaction for PgTransaction<'_> {
         &mut self,
         host: &str,
         lease_duration_ms: i64,
+        types: Option<&str>,
     ) -> Result<SessionId, StoreError> {
         let row = sql!("open_session")
             .bind(host)
             .bind(lease_duration_ms)
+            .bind(types)
             .fetch_one(&mut *self.0)
             .await?;
         Ok(SessionId(row.int("id")?))
