@@ -225,6 +225,10 @@ impl Service {
                 "job {id} is {state}: it cannot be retried"
             ))
             .hint("discarded, cancelled and scheduled jobs can")),
+            Retried::KeyTaken(chain) => Err(Error::failed(format!(
+                "job {id} cannot be retried: the open chain {chain} holds its deduplication key"
+            ))
+            .hint("wait until that chain closes, or cancel it")),
             Retried::Unknown => Err(no_such_job(id)),
         }
     }

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod blocker;
 pub mod capability;
 pub mod id;
 pub mod job;

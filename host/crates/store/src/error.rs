@@ -120,6 +120,23 @@ impl StoreError {
         }
     }
 
+    /// Whether what was asked for cannot be, whatever the database says: one part of a batch may be at fault.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Invalid(_) | Self::UnknownChain(_) | Self::BlockerCycle(_) | Self::UnknownType(_)
+        )
+    }
+
+    /// Whether Postgres rolled the transaction back because it and another waited for each other.
+    pub(crate) fn is_deadlock(&self) -> bool {
+        matches!(
+            self,
+            Self::Database(sqlx::Error::Database(error))
+                if matches!(error.code().as_deref(), Some("40P01" | "40001"))
+        )
+    }
+
     /// Whether a key existed already.
     pub(crate) fn is_unique(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())

@@ -119,6 +119,17 @@ pub trait Store: Send + Sync + 'static {
     /// sees that at its next heartbeat, which a wake-up brings forward.
     async fn cancel(&self, job: JobId) -> Result<Cancelled, StoreError>;
 
+    /// Cancels the live job of a chain, and so closes the chain.
+    async fn cancel_chain(&self, chain: ChainId) -> Result<CancelledChain, StoreError>;
+
+    /// Makes a queued job due at another time. A blocked one stays blocked, unless it is to run now and
+    /// `force` says that it does so without the blockers that it still awaits.
+    async fn reschedule(&self, job: JobId, due: Due, force: bool) -> Result<Moved, StoreError>;
+
+    /// Tells jobs whose blockers have closed, where whoever closed them did not come to it. Every operation
+    /// does so by itself; this is for what a process left behind that died. Returns whether there was any.
+    async fn unblock(&self) -> Result<bool, StoreError>;
+
     /// Makes a discarded or cancelled job ready again, its attempts and rescues counted from zero
     /// (its attempt records stay), or a scheduled one at once. Reopens its chain.
     async fn retry(&self, job: JobId) -> Result<Retried, StoreError>;

@@ -3,9 +3,13 @@
 //! Postgres binds them column by column, SQLite as one JSON text, so field names are those of the
 //! SQL files.
 
-use hardstop_domain::job::{DELAY_MS_MAX, PRIORITY_MAX, PRIORITY_MIN};
+use hardstop_domain::job::{
+    BLOCKERS_MAX, DEDUP_KEY_BYTES_MAX, DEDUP_WINDOW_MS_MAX, DELAY_MS_MAX, PRIORITY_MAX,
+    PRIORITY_MIN,
+};
 use hardstop_domain::{
-    ChainId, Failure, JobId, LeaseToken, LogEntry, NewJob, SessionId, State, TypeId, Usage,
+    ChainId, Dedup, DedupScope, Failure, JobId, LeaseToken, Lineage, LogEntry, NewJob, SessionId,
+    State, TypeId, Usage,
 };
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -16,6 +20,8 @@ use crate::view::Held;
 /// checks too.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 const TRACE_PARENT_BYTES_MAX: usize = 256;
+/// 3000-01-01T00:00:00Z in microseconds: later times are cut to it, so that both databases can add to them.
+pub(crate) const TIME_MAX: i64 = 32_503_680_000_000_000;
 
 /// A job to create.
 #[derive(Debug, Clone, Serialize)]
@@ -27,9 +33,21 @@ pub(crate) struct JobRow {
     pub(crate) type_id: i32,
     pub(crate) priority: i16,
     pub(crate) delay_ms: i64,
+    /// Microseconds since 1970.
+    pub(crate) not_before: Option<i64>,
     pub(crate) input: String,
     pub(crate) limits: Option<String>,
     pub(crate) trace_parent: Option<String>,
+    pub(crate) blockers: i32,
+    pub(crate) open_blockers: i32,
+    pub(crate) on_blocker_failure: i16,
+    pub(crate) blocking: bool,
+    pub(crate) keyed: bool,
+    #[serde(serialize_with = "hex_option")]
+    pub(crate) root_chain: Option<Uuid>,
+    pub(crate) depth: Option<i32>,
+    #[serde(serialize_with = "hex_option")]
+    pub(crate) parent_job: Option<Uuid>,
 }
 
 impl JobRow {
@@ -54,6 +72,13 @@ impl JobRow {
         {
             return Err(format!("the trace parent of job {} is not one", job.id));
         }
+        if job.blockers.len() > BLOCKERS_MAX {
+            return Err(format!(
+                "job {} names {} blockers, over the maximum of {BLOCKERS_MAX}",
+                job.id,
+                job.blockers.len()
+            ));
+        }
         let limits = match job.limits.is_empty() {
             true => None,
             false => Some(json(&job.limits)?),
@@ -64,11 +89,98 @@ impl JobRow {
             type_id: type_id.0,
             priority,
             delay_ms: signed(job.delay_ms),
+            // Beyond the longest delay a time is as good as never.
+            not_before: job.not_before.map(|at| at.0.clamp(0, TIME_MAX)),
             input: job.input.clone(),
             limits,
             trace_parent: job.trace_parent.clone(),
+            blockers: 0,
+            open_blockers: 0,
+            on_blocker_failure: job.on_blocker_failure.code(),
+            blocking: false,
+            keyed: false,
+            root_chain: None,
+            depth: None,
+            parent_job: job.parent.map(|parent| parent.0),
         })
     }
+
+    /// The same row of a chain that stands there among the chains that handlers started.
+    pub(crate) fn with_lineage(mut self, lineage: Lineage) -> Self {
+        if lineage.depth > 0 {
+            self.root_chain = Some(lineage.root.0);
+            self.depth = Some(i32::try_from(lineage.depth).unwrap_or(i32::MAX));
+        }
+        self
+    }
+
+    /// Whether it is ready as soon as it is there.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.delay_ms == 0 && self.not_before.is_none() && self.open_blockers == 0
+    }
+}
+
+/// A deduplication key that a new chain asks for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct KeyRow {
+    pub(crate) type_id: i32,
+    pub(crate) key: String,
+    #[serde(serialize_with = "hex")]
+    pub(crate) chain_id: Uuid,
+    /// None: only open chains count.
+    pub(crate) window_ms: Option<i64>,
+}
+
+impl KeyRow {
+    /// The row of a key that can be stored, or a sentence that says why it cannot.
+    pub(crate) fn new(chain: ChainId, type_id: TypeId, dedup: &Dedup) -> Result<Self, String> {
+        let bytes = dedup.key.len();
+        if !(1..=DEDUP_KEY_BYTES_MAX).contains(&bytes) || dedup.key.contains('\0') {
+            return Err(format!(
+                "deduplication key of {bytes} bytes: 1 to {DEDUP_KEY_BYTES_MAX} bytes without NUL are allowed"
+            ));
+        }
+        let window_ms = match dedup.scope {
+            DedupScope::Open => None,
+            DedupScope::Any { window_ms } if (1..=DEDUP_WINDOW_MS_MAX).contains(&window_ms) => {
+                Some(signed(window_ms))
+            }
+            DedupScope::Any { window_ms } => {
+                return Err(format!(
+                    "deduplication window of {window_ms} ms is not from 1 to {DEDUP_WINDOW_MS_MAX} ms"
+                ));
+            }
+        };
+        Ok(Self {
+            type_id: type_id.0,
+            key: dedup.key.clone(),
+            chain_id: chain.0,
+            window_ms,
+        })
+    }
+}
+
+/// One chain that a job waits for.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct BlockerRow {
+    #[serde(serialize_with = "hex")]
+    pub(crate) job_id: Uuid,
+    pub(crate) position: i32,
+    #[serde(serialize_with = "hex")]
+    pub(crate) chain_id: Uuid,
+    /// The job that closed it; none while it is awaited.
+    #[serde(serialize_with = "hex_option")]
+    pub(crate) closed_by: Option<Uuid>,
+}
+
+/// A chain that has closed, and the job whose end closed it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ClosureRow {
+    #[serde(serialize_with = "hex")]
+    pub(crate) chain_id: Uuid,
+    #[serde(serialize_with = "hex")]
+    pub(crate) job_id: Uuid,
+    pub(crate) state: i16,
 }
 
 /// A job to move to its final row, where it still carries the lease `held`.
@@ -147,11 +259,30 @@ pub(crate) struct RequeueRow {
     pub(crate) id: Uuid,
     /// The lease that it must carry; none for a queued job.
     pub(crate) held: Option<i64>,
-    /// Milliseconds from now. None: due when it was, so that it keeps its place.
+    /// Milliseconds from now. Without this and `not_before`: due when it was, so that it keeps its place.
     pub(crate) delay_ms: Option<i64>,
+    /// Microseconds since 1970.
+    pub(crate) not_before: Option<i64>,
     pub(crate) attempt_change: i16,
     pub(crate) snoozes_change: i32,
+    pub(crate) snoozed_ms_change: i64,
     pub(crate) rescues_change: i16,
+}
+
+impl RequeueRow {
+    /// A job that goes back to its place, nothing counted.
+    pub(crate) fn new(job: JobId, held: Option<LeaseToken>) -> Self {
+        Self {
+            id: job.0,
+            held: held.map(|token| token.0),
+            delay_ms: None,
+            not_before: None,
+            attempt_change: 0,
+            snoozes_change: 0,
+            snoozed_ms_change: 0,
+            rescues_change: 0,
+        }
+    }
 }
 
 /// The record of a run that did not end well.

@@ -6,13 +6,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hardstop_domain::job::DELAY_MS_MAX;
 use hardstop_domain::{ChainId, Digest, JobId, NewChain, SessionId, State, TypeName};
 
 use crate::operation::deploy::Deploy;
 use crate::operation::enqueue::{Enqueue, Existing, TypeIds};
 use crate::operation::lease::{Beat, Claim, EndSession, GiveBack, OpenSession, Promote, Rescue};
-use crate::operation::operate::{Cancel, FinalState, Retry};
+use crate::operation::operate::{Cancel, CancelChain, Reschedule, Retry, WhyNot};
 use crate::operation::settle::{Planned, Settle, types_named};
+use crate::operation::unblock::{Aftermath, Unblock};
 use crate::operation::{Operation, read};
 use crate::record::*;
 use crate::{Listener, Store, StoreError, Wake};
@@ -77,6 +79,31 @@ impl<B: Backend> SqlStore<B> {
             .collect()
     }
 
+    /// Wakes whom an operation concerns, and tells the jobs that wait for chains which it closed.
+    async fn follow(&self, aftermath: Aftermath) {
+        self.wake_if(aftermath.ready, Wake::Ready);
+        if aftermath.closed
+            && let Err(error) = self.tell().await
+        {
+            // It is on record: the next to look goes on with it.
+            tracing::warn!(%error, "cannot tell the jobs that wait for a closed chain: another process will");
+        }
+    }
+
+    /// Tells the jobs that wait for closed chains. Returns whether there were any.
+    async fn tell(&self) -> Result<bool, StoreError> {
+        let mut any = false;
+        loop {
+            let aftermath = self.backend.run(Unblock).await?;
+            self.wake_if(aftermath.ready, Wake::Ready);
+            any |= aftermath.ready;
+            if !aftermath.closed {
+                return Ok(any);
+            }
+            any = true;
+        }
+    }
+
     fn wake_if(&self, condition: bool, kind: Wake) {
         if condition {
             self.backend.wake(kind);
@@ -130,11 +157,11 @@ impl<B: Backend> Store for SqlStore<B> {
             .type_ids(chains.iter().map(|chain| &chain.first.type_name))
             .await?;
         let enqueue = Enqueue::new(chains, &types)?;
-        let (ready, ids) = (enqueue.makes_ready(), enqueue.ids());
+        let ids = enqueue.ids();
         match self.backend.run(enqueue).await {
-            Ok(started) => {
-                self.wake_if(ready, Wake::Ready);
-                Ok(started)
+            Ok(created) => {
+                self.follow(created.aftermath).await;
+                Ok(created.started)
             }
             Err(error) if error.is_unique() => match self.backend.run(Existing(ids)).await? {
                 Some(id) => Err(StoreError::DuplicateJob(id.to_string())),
@@ -212,13 +239,13 @@ impl<B: Backend> Store for SqlStore<B> {
             let settle = Settle::new(Arc::clone(&planned), part.clone());
             match self.backend.run(settle).await {
                 Ok(settled) => {
-                    self.wake_if(settled.ready, Wake::Ready);
+                    self.follow(settled.aftermath).await;
                     for (index, answer) in settled.answers {
                         answers[places[index]] = Some(answer);
                     }
                 }
                 // One row spoils a transaction: look for it by halves, so that the others stand.
-                Err(error) if error.is_data() => match part.as_slice() {
+                Err(error) if error.is_data() || error.is_refusal() => match part.as_slice() {
                     [index] => {
                         answers[places[*index]] = Some(Settled::Refused(error.to_string()));
                     }
@@ -241,9 +268,8 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn rescue(&self) -> Result<Vec<Rescued>, StoreError> {
-        let rescued = self.backend.run(Rescue).await?;
-        let ready = rescued.iter().any(|job| job.state == State::Ready);
-        self.wake_if(ready, Wake::Ready);
+        let (rescued, aftermath) = self.backend.run(Rescue).await?;
+        self.follow(aftermath).await;
         Ok(rescued)
     }
 
@@ -254,22 +280,57 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn cancel(&self, job: JobId) -> Result<Cancelled, StoreError> {
-        let cancelled = self.backend.run(Cancel(job)).await?;
+        let (cancelled, aftermath) = self.backend.run(Cancel(job)).await?;
         self.wake_if(cancelled == Cancelled::Was(State::Running), Wake::Cancelled);
+        self.follow(aftermath).await;
         Ok(cancelled)
     }
 
+    async fn cancel_chain(&self, chain: ChainId) -> Result<CancelledChain, StoreError> {
+        let (cancelled, aftermath) = self.backend.run(CancelChain(chain)).await?;
+        let running = matches!(
+            cancelled,
+            CancelledChain::Was {
+                state: State::Running,
+                ..
+            }
+        );
+        self.wake_if(running, Wake::Cancelled);
+        self.follow(aftermath).await;
+        Ok(cancelled)
+    }
+
+    async fn reschedule(&self, job: JobId, due: Due, force: bool) -> Result<Moved, StoreError> {
+        if let Due::After { delay_ms } = due
+            && delay_ms > DELAY_MS_MAX
+        {
+            return Err(StoreError::Invalid(format!(
+                "delay of {delay_ms} ms of job {job} is over the maximum of {DELAY_MS_MAX} ms"
+            )));
+        }
+        let (moved, aftermath) = self.backend.run(Reschedule { job, due, force }).await?;
+        self.follow(aftermath).await;
+        Ok(moved)
+    }
+
+    async fn unblock(&self) -> Result<bool, StoreError> {
+        self.tell().await
+    }
+
     async fn retry(&self, job: JobId) -> Result<Retried, StoreError> {
-        let retried = match self.backend.run(Retry(job)).await {
-            // Another job of the chain is live.
-            Err(error) if error.is_unique() => match self.backend.run(FinalState(job)).await? {
-                Some(state) => Retried::Not(state),
-                None => return Err(error),
+        match self.backend.run(Retry(job)).await {
+            // Another job of the chain is live, or another chain has its key.
+            Err(error) if error.is_unique() => match self.backend.run(WhyNot(job)).await? {
+                (_, Some(holder)) => Ok(Retried::KeyTaken(holder)),
+                (Some(state), None) => Ok(Retried::Not(state)),
+                (None, None) => Err(error),
             },
-            other => other?,
-        };
-        self.wake_if(matches!(retried, Retried::Was(_)), Wake::Ready);
-        Ok(retried)
+            Err(error) => Err(error),
+            Ok((retried, aftermath)) => {
+                self.follow(aftermath).await;
+                Ok(retried)
+            }
+        }
     }
 
     async fn job(&self, id: JobId) -> Result<Option<JobDetail>, StoreError> {

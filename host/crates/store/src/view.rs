@@ -3,7 +3,7 @@
 use hardstop_domain::outcome::Progress;
 use hardstop_domain::{
     ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, Lineage, LogEntry,
-    OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
+    OnBlockerFailure, OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
 };
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -116,6 +116,10 @@ pub(crate) struct Held {
     pub(crate) rescues: i16,
     pub(crate) priority: i16,
     pub(crate) claimed_at: Option<Timestamp>,
+    /// Whether jobs may wait for its chain.
+    pub(crate) blocking: bool,
+    /// Whether its chain holds a deduplication key.
+    pub(crate) keyed: bool,
 }
 
 pub(crate) fn held(row: &impl View) -> Result<Held, StoreError> {
@@ -128,6 +132,8 @@ pub(crate) fn held(row: &impl View) -> Result<Held, StoreError> {
         rescues: row.int("rescues")?,
         priority: row.int("priority")?,
         claimed_at: row.get_time("claimed_at")?,
+        blocking: row.flag("blocking")?,
+        keyed: row.flag("keyed")?,
     })
 }
 
@@ -135,15 +141,28 @@ pub(crate) fn lease(row: &impl View) -> Result<(JobId, LeaseToken), StoreError> 
     Ok((JobId(row.uuid("id")?), LeaseToken(row.int("lease_token")?)))
 }
 
-/// What a claim found: whether the session is alive, and its jobs in no order.
-pub(crate) fn claim<R: View>(rows: &[R]) -> Result<(bool, Vec<ClaimedJob>), StoreError> {
+/// What a claim found.
+pub(crate) struct Claimed {
+    /// Whether the session is alive.
+    pub(crate) alive: bool,
+    /// The jobs, in no order, without their blockers' results.
+    pub(crate) jobs: Vec<ClaimedJob>,
+    /// Those that had blockers.
+    pub(crate) with_blockers: Vec<JobId>,
+}
+
+pub(crate) fn claim<R: View>(rows: &[R]) -> Result<Claimed, StoreError> {
     let mut alive = false;
     let mut jobs = Vec::with_capacity(rows.len());
+    let mut with_blockers = Vec::new();
     for row in rows {
         alive = row.flag("alive")?;
         let Some(id) = row.get_uuid("id")? else {
             continue;
         };
+        if row.int::<i64>("blockers")? > 0 {
+            with_blockers.push(JobId(id));
+        }
         jobs.push(ClaimedJob {
             id: JobId(id),
             chain_id: ChainId(row.uuid("chain_id")?),
@@ -169,7 +188,103 @@ pub(crate) fn claim<R: View>(rows: &[R]) -> Result<(bool, Vec<ClaimedJob>), Stor
             unchecked: row.int_option::<i64>("unchecked")? == Some(1),
         });
     }
-    Ok((alive, jobs))
+    Ok(Claimed {
+        alive,
+        jobs,
+        with_blockers,
+    })
+}
+
+/// A blocked job, as a chain that it waits for closes.
+#[derive(Debug, Clone)]
+pub(crate) struct Awaiting {
+    pub(crate) job: JobId,
+    pub(crate) position: i32,
+    pub(crate) chain: ChainId,
+    pub(crate) closed_by: JobId,
+    pub(crate) state: State,
+    pub(crate) policy: OnBlockerFailure,
+}
+
+pub(crate) fn awaiting(row: &impl View) -> Result<Awaiting, StoreError> {
+    let code = row.int("on_blocker_failure")?;
+    Ok(Awaiting {
+        job: JobId(row.uuid("job_id")?),
+        position: row.int("position")?,
+        chain: ChainId(row.uuid("chain_id")?),
+        closed_by: JobId(row.uuid("closed_by")?),
+        state: row.state()?,
+        policy: OnBlockerFailure::from_code(code)
+            .ok_or_else(|| StoreError::Corrupt(format!("on_blocker_failure = {code}")))?,
+    })
+}
+
+/// A chain's end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FinalJob {
+    pub(crate) job: JobId,
+    pub(crate) chain: ChainId,
+    pub(crate) state: State,
+}
+
+pub(crate) fn final_job(row: &impl View) -> Result<FinalJob, StoreError> {
+    Ok(FinalJob {
+        job: JobId(row.uuid("id")?),
+        chain: ChainId(row.uuid("chain_id")?),
+        state: row.state()?,
+    })
+}
+
+pub(crate) fn key(row: &impl View) -> Result<(i32, String, ChainId), StoreError> {
+    Ok((
+        row.int("type_id")?,
+        row.text("key")?,
+        ChainId(row.uuid("chain_id")?),
+    ))
+}
+
+pub(crate) fn blocker_result(row: &impl View) -> Result<(JobId, BlockerResult), StoreError> {
+    let state = row.int_option::<i16>("state")?;
+    let result = BlockerResult {
+        chain_id: ChainId(row.uuid("chain_id")?),
+        state: state.and_then(State::from_code),
+        output_bytes: row.int_option("output_bytes")?.unwrap_or(0),
+        output: row.get_text("output")?,
+        failure: row.json_option("failure")?,
+    };
+    Ok((JobId(row.uuid("job_id")?), result))
+}
+
+/// One chain that a job waits for, or waited for.
+pub(crate) struct Blocker {
+    pub(crate) position: i32,
+    pub(crate) chain: ChainId,
+    pub(crate) overridden: bool,
+}
+
+pub(crate) fn blocker(row: &impl View) -> Result<Blocker, StoreError> {
+    Ok(Blocker {
+        position: row.int("position")?,
+        chain: ChainId(row.uuid("chain_id")?),
+        overridden: row.flag("overridden")?,
+    })
+}
+
+/// A job that was taken back to the queue.
+pub(crate) struct Reopened {
+    pub(crate) id: JobId,
+    pub(crate) chain: ChainId,
+    pub(crate) blockers: i32,
+    pub(crate) keyed: bool,
+}
+
+pub(crate) fn reopened(row: &impl View) -> Result<Reopened, StoreError> {
+    Ok(Reopened {
+        id: JobId(row.uuid("id")?),
+        chain: ChainId(row.uuid("chain_id")?),
+        blockers: row.int("blockers")?,
+        keyed: row.flag("keyed")?,
+    })
 }
 
 pub(crate) fn summary(row: &impl View) -> Result<JobSummary, StoreError> {

@@ -209,6 +209,15 @@ impl Fixture {
         self.job(id).await.summary.state
     }
 
+    /// Every job there is, newest first.
+    pub async fn all_jobs(&self) -> Vec<JobSummary> {
+        let query = JobQuery {
+            limit: JOB_QUERY_LIMIT_MAX,
+            ..JobQuery::default()
+        };
+        self.store.jobs(&query).await.unwrap()
+    }
+
     /// Rescues until something was rescued. For sessions whose lease is about to run out.
     pub async fn rescue_some(&self) -> Vec<Rescued> {
         for _ in 0..2_000 {

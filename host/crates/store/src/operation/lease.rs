@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use hardstop_domain::transition::RESCUES_MAX;
-use hardstop_domain::{Failure, OutcomeKind, SessionId, State, TypeName};
+use hardstop_domain::{Failure, JobId, OutcomeKind, SessionId, State, TypeName};
 
+use super::unblock::{Aftermath, closes};
 use super::{Mode, Operation, unwritable};
 use crate::StoreError;
-use crate::record::{ClaimRequest, ClaimedJob, Heartbeat, Promoted, Rescued};
+use crate::record::{BlockerResult, ClaimRequest, ClaimedJob, Heartbeat, Promoted, Rescued};
 use crate::row::{AttemptRow, FinishRow, RequeueRow, json};
 use crate::transaction::Transaction;
 use crate::view::Held;
@@ -53,11 +54,20 @@ impl Operation for Claim {
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<ClaimedJob>, StoreError> {
-        let (alive, jobs) = tx.claim(&self.request).await?;
-        if !alive {
+        let mut claimed = tx.claim(&self.request).await?;
+        if !claimed.alive {
             return Err(StoreError::SessionEnded(self.request.token.session()));
         }
-        Ok(in_turns(&self.request, jobs))
+        if !claimed.with_blockers.is_empty() {
+            let mut results: HashMap<JobId, Vec<BlockerResult>> = HashMap::new();
+            for (job, result) in tx.blocker_results(&claimed.with_blockers).await? {
+                results.entry(job).or_default().push(result);
+            }
+            for job in &mut claimed.jobs {
+                job.blockers = results.remove(&job.id).unwrap_or_default();
+            }
+        }
+        Ok(in_turns(&self.request, claimed.jobs))
     }
 }
 
@@ -173,12 +183,9 @@ impl Operation for GiveBack {
 /// The row that gives an orphan back, its attempt not counted.
 fn requeue(held: &Held, rescues_change: i16) -> RequeueRow {
     RequeueRow {
-        id: held.id.0,
-        held: held.token.map(|token| token.0),
-        delay_ms: None,
         attempt_change: -1,
-        snoozes_change: 0,
         rescues_change,
+        ..RequeueRow::new(held.id, held.token)
     }
 }
 
@@ -187,13 +194,13 @@ fn requeue(held: &Held, rescues_change: i16) -> RequeueRow {
 pub(crate) struct Rescue;
 
 impl Operation for Rescue {
-    type Output = Vec<Rescued>;
+    type Output = (Vec<Rescued>, Aftermath);
 
     fn mode(&self) -> Mode {
         Mode::WRITE_ATOMIC.resend()
     }
 
-    async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<Rescued>, StoreError> {
+    async fn run(&self, tx: &mut dyn Transaction) -> Result<Self::Output, StoreError> {
         // First the sessions, then, in a later statement, their jobs: a claim that holds its session's
         // row is either seen by the second statement, or finds its session dead.
         tx.end_expired().await?;
@@ -233,9 +240,13 @@ impl Operation for Rescue {
         }
         // All go back to the queue first, so that the counts are right in the final rows too.
         tx.requeue(&requeues.iter().collect::<Vec<_>>()).await?;
-        tx.finish(&discards.iter().collect::<Vec<_>>()).await?;
+        let ended = tx.finish(&discards.iter().collect::<Vec<_>>()).await?;
         tx.attempt(&attempts).await?;
-        Ok(rescued)
+        let aftermath = Aftermath {
+            ready: rescued.iter().any(|job| job.state == State::Ready),
+            closed: closes(ended.iter().map(|held| (held, State::Discarded))),
+        };
+        Ok((rescued, aftermath))
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod lease;
 pub(crate) mod operate;
 pub(crate) mod read;
 pub(crate) mod settle;
+pub(crate) mod unblock;
 
 use std::future::Future;
 

@@ -1,11 +1,12 @@
 //! Writing what attempts came to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use hardstop_domain::{ChainId, JobId, LeaseToken, Next, State, TypeName};
+use hardstop_domain::{ChainId, JobId, LeaseToken, Lineage, Next, State, TypeName};
 
-use super::enqueue::TypeIds;
+use super::enqueue::{NewRow, TypeIds, check_cycles, create};
+use super::unblock::{Aftermath, closes};
 use super::{Mode, Operation};
 use crate::StoreError;
 use crate::record::{Settled, Settlement};
@@ -24,7 +25,9 @@ pub(crate) struct Planned {
     /// What is known of the attempt's record before its row is; the rest is filled in then.
     attempt: Option<AttemptRow>,
     next: Option<Continuation>,
-    children: Vec<JobRow>,
+    children: Vec<NewRow>,
+    lineage: Lineage,
+    descendants_max: u64,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,7 @@ enum Change {
 
 #[derive(Debug)]
 struct Continuation {
-    row: JobRow,
+    new: NewRow,
     inherits_priority: bool,
 }
 
@@ -74,14 +77,26 @@ impl Planned {
         let children = settlement
             .children
             .iter()
-            .map(|child| JobRow::new(&child.first, child.id(), type_id(&child.first.type_name)?))
+            .map(|child| {
+                let mut new = NewRow::of_chain(child, type_id(&child.first.type_name)?)?;
+                new.row = new.row.with_lineage(settlement.lineage.child());
+                Ok(new)
+            })
             .collect::<Result<Vec<_>, String>>()?;
         let next = match &settlement.next {
-            Next::Continue { job } => Some(Continuation {
+            Next::Continue { job } => {
                 // The chain is known once the row is.
-                row: JobRow::new(job, ChainId(job.id.0), type_id(&job.type_name)?)?,
-                inherits_priority: job.priority.is_none(),
-            }),
+                let row = JobRow::new(job, ChainId(job.id.0), type_id(&job.type_name)?)?;
+                Some(Continuation {
+                    new: NewRow {
+                        row: row.with_lineage(settlement.lineage),
+                        key: None,
+                        blockers: job.blockers.clone(),
+                        on_blocker_failure: job.on_blocker_failure,
+                    },
+                    inherits_priority: job.priority.is_none(),
+                })
+            }
             _ => None,
         };
         let change = change(settlement)?;
@@ -96,22 +111,38 @@ impl Planned {
             attempt,
             next,
             children,
+            lineage: settlement.lineage,
+            descendants_max: settlement.descendants_max,
         })
     }
 
+    /// Whether it may make a job ready, this one or another.
     fn makes_ready(&self) -> bool {
-        let requeued =
-            matches!(&self.change, Change::Requeue(row) if row.delay_ms.unwrap_or(0) == 0);
-        let next = self.next.as_ref().map(|next| &next.row);
-        requeued
-            || next
-                .into_iter()
-                .chain(&self.children)
-                .any(|row| row.delay_ms == 0)
+        self.requeues_at_once() || self.next.is_some() || !self.children.is_empty()
+    }
+
+    fn requeues_at_once(&self) -> bool {
+        matches!(&self.change, Change::Requeue(row) if row.delay_ms.unwrap_or(0) == 0)
+    }
+
+    /// Whether nothing follows from it but the end of its job.
+    fn is_plain(&self) -> bool {
+        matches!(self.change, Change::Finish(_))
+            && self.attempt.is_none()
+            && self.next.is_none()
+            && self.children.is_empty()
+    }
+
+    /// The final state of its job, where it gets there.
+    fn final_state(&self) -> Option<State> {
+        match &self.change {
+            Change::Finish(row) => State::from_code(row.state),
+            Change::Requeue(_) => None,
+        }
     }
 
     /// The rows that stand only if the job still carried the lease.
-    fn follow(&self, held: &Held, attempts: &mut Vec<AttemptRow>, jobs: &mut Vec<JobRow>) {
+    fn follow(&self, held: &Held, attempts: &mut Vec<AttemptRow>, jobs: &mut Vec<NewRow>) {
         if let Some(draft) = &self.attempt {
             let change = match &self.change {
                 Change::Requeue(row) => row.attempt_change,
@@ -125,12 +156,14 @@ impl Planned {
             });
         }
         if let Some(next) = &self.next {
-            let mut row = next.row.clone();
-            row.chain_id = held.chain_id.0;
+            let mut new = next.new.clone();
+            new.row.chain_id = held.chain_id.0;
+            new.row.blocking = held.blocking;
+            new.row.keyed = held.keyed;
             if next.inherits_priority {
-                row.priority = held.priority;
+                new.row.priority = held.priority;
             }
-            jobs.push(row);
+            jobs.push(new);
         }
         jobs.extend(self.children.iter().cloned());
     }
@@ -153,13 +186,13 @@ fn change(settlement: &Settlement) -> Result<Change, String> {
         })
     };
     let requeue = |delay_ms: Option<u64>, attempt_change, snoozes_change| {
+        let delay_ms = delay_ms.map(|ms| signed(ms.min(hardstop_domain::job::DELAY_MS_MAX)));
         Change::Requeue(RequeueRow {
-            id: settlement.job.0,
-            held,
-            delay_ms: delay_ms.map(|ms| signed(ms.min(hardstop_domain::job::DELAY_MS_MAX))),
+            delay_ms,
             attempt_change,
             snoozes_change,
-            rescues_change: 0,
+            snoozed_ms_change: i64::from(snoozes_change) * delay_ms.unwrap_or(0),
+            ..RequeueRow::new(settlement.job, Some(settlement.token))
         })
     };
     Ok(match &settlement.next {
@@ -222,8 +255,7 @@ impl Settle {
 /// What became of the settlements at these places.
 pub(crate) struct SettledPart {
     pub(crate) answers: Vec<(usize, Settled)>,
-    /// Whether a job became ready.
-    pub(crate) ready: bool,
+    pub(crate) aftermath: Aftermath,
 }
 
 impl Operation for Settle {
@@ -231,13 +263,7 @@ impl Operation for Settle {
 
     fn mode(&self) -> Mode {
         // A batch of plain completions is one statement, and so one round trip.
-        let one_statement = self.part().all(|planned| {
-            matches!(planned.change, Change::Finish(_))
-                && planned.attempt.is_none()
-                && planned.next.is_none()
-                && planned.children.is_empty()
-        });
-        let mode = match one_statement {
+        let mode = match self.part().all(Planned::is_plain) {
             true => Mode::WRITE,
             false => Mode::WRITE_ATOMIC,
         };
@@ -259,34 +285,113 @@ impl Operation for Settle {
 
         let (mut attempts, mut jobs) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(self.part.len());
-        let mut missed = Vec::new();
-        let mut ready = false;
+        let (mut written, mut missed) = (Vec::new(), Vec::new());
+        let mut aftermath = Aftermath::default();
         for (index, planned) in self.part.iter().zip(self.part()) {
             match by_job.get(&planned.job) {
                 Some(held) => {
                     planned.follow(held, &mut attempts, &mut jobs);
-                    ready |= planned.makes_ready();
+                    aftermath.ready |= planned.requeues_at_once();
+                    written.push((planned, *held));
                     answers.push((*index, Settled::Written));
                 }
                 None => missed.push((*index, planned)),
             }
         }
-        jobs.sort_by_key(|row| row.id);
-        tx.insert(&jobs.iter().collect::<Vec<_>>()).await?;
+        count_descendants(tx, &written).await?;
+        check_graph(tx, &jobs).await?;
+        jobs.sort_by_key(|new| new.row.id);
+        let created = create(tx, &jobs).await?;
         tx.attempt(&attempts).await?;
+        aftermath += created.aftermath;
+        let ended = written
+            .iter()
+            .filter_map(|(planned, held)| Some((*held, planned.final_state()?)));
+        aftermath.closed |= closes(ended);
 
         let leases: Vec<_> = missed.iter().map(|(_, p)| (p.job, p.token)).collect();
         let before: HashSet<_> = tx.settled(&leases).await?.into_iter().collect();
         for (index, planned) in missed {
             let written = before.contains(&(planned.job, planned.token));
             // Whoever wrote it may have died before it could wake anybody.
-            ready |= written && planned.makes_ready();
+            aftermath.ready |= written && planned.makes_ready();
+            aftermath.closed |= written;
             let answer = match written {
                 true => Settled::Written,
                 false => Settled::Stale,
             };
             answers.push((index, answer));
         }
-        Ok(SettledPart { answers, ready })
+        Ok(SettledPart { answers, aftermath })
     }
+}
+
+/// Counts the new descendants of each root. Fails with a sentence where one would have too many.
+async fn count_descendants(
+    tx: &mut dyn Transaction,
+    written: &[(&Planned, &Held)],
+) -> Result<(), StoreError> {
+    let mut more: BTreeMap<ChainId, i64> = BTreeMap::new();
+    for (planned, _) in written {
+        if !planned.children.is_empty() {
+            *more.entry(planned.lineage.root).or_default() += planned.children.len() as i64;
+        }
+    }
+    if more.is_empty() {
+        return Ok(());
+    }
+    let roots: Vec<ChainId> = more.keys().copied().collect();
+    let mut now: HashMap<ChainId, u64> = tx.lock_lineage(&roots).await?.into_iter().collect();
+    for (planned, _) in written {
+        if planned.children.is_empty() {
+            continue;
+        }
+        let root = planned.lineage.root;
+        let count = now.entry(root).or_default();
+        *count += planned.children.len() as u64;
+        if *count > planned.descendants_max {
+            return Err(StoreError::Invalid(format!(
+                "limit `descendants` = {}: chain {root} would have {count} descendants",
+                planned.descendants_max
+            )));
+        }
+    }
+    tx.grow_lineage(&more.into_iter().collect::<Vec<_>>()).await
+}
+
+/// Fails where chains would wait for each other for ever: among the new jobs, or because a chain that goes on
+/// would wait for one that waits for it.
+async fn check_graph(tx: &mut dyn Transaction, jobs: &[NewRow]) -> Result<(), StoreError> {
+    check_cycles(jobs)?;
+    let by_chain: HashMap<ChainId, &NewRow> = jobs
+        .iter()
+        .map(|new| (ChainId(new.row.chain_id), new))
+        .collect();
+    for next in jobs {
+        // Nobody can wait for a chain that is new.
+        if next.row.id == next.row.chain_id || next.blockers.is_empty() {
+            continue;
+        }
+        let chain = ChainId(next.row.chain_id);
+        let mut outside = BTreeSet::new();
+        let mut seen = HashSet::new();
+        let mut path = vec![next];
+        while let Some(new) = path.pop() {
+            for blocker in &new.blockers {
+                match by_chain.get(blocker) {
+                    Some(inside) if seen.insert(*blocker) => path.push(inside),
+                    Some(_) => {}
+                    None => drop(outside.insert(*blocker)),
+                }
+            }
+        }
+        let outside: Vec<ChainId> = outside.into_iter().collect();
+        if !outside.is_empty() && tx.reaches(chain, &outside).await? {
+            let mut cycle = vec![chain];
+            cycle.extend(&next.blockers);
+            cycle.push(chain);
+            return Err(StoreError::BlockerCycle(cycle));
+        }
+    }
+    Ok(())
 }

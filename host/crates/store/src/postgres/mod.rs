@@ -29,6 +29,8 @@ const PING_AFTER: Duration = Duration::from_secs(1);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// One for claims, one for heartbeats, one to spare.
 const LEASE_CONNECTIONS: u32 = 3;
+/// How often a transaction is run again that Postgres chose as the victim of a deadlock.
+const DEADLOCK_RETRIES: usize = 5;
 /// Each is partitioned by the day of the job's id.
 const PARTITIONED: [&str; 3] = ["job_body", "job_done", "job_attempt"];
 
@@ -189,11 +191,21 @@ impl Backend for Postgres {
     async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
         let mode = operation.mode();
         let result = self.once(&operation, mode).await;
-        let result = match result {
+        let mut result = match result {
             // The connection was broken, most likely by a restart of the server; another may do.
             Err(StoreError::Unreachable { .. }) if mode.resend => self.once(&operation, mode).await,
             result => result,
         };
+        // Nothing of it was done: Postgres has rolled it back to let another go on.
+        for _ in 0..DEADLOCK_RETRIES {
+            match &result {
+                Err(error) if error.is_deadlock() => {
+                    tokio::time::sleep(Duration::from_millis(fastrand::u64(1..20))).await;
+                    result = self.once(&operation, mode).await;
+                }
+                _ => break,
+            }
+        }
         result.map_err(|error| self.interpreter.read(error))
     }
 

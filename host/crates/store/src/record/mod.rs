@@ -126,12 +126,18 @@ pub struct BlockerResult {
     /// `completed`, `discarded` or `cancelled`. None where an operator let the job run without it, or
     /// its result is no longer kept.
     pub state: Option<State>,
-    /// JSON text, where it completed.
+    /// JSON text, where it completed. None, too, where the outputs of all blockers of the job together
+    /// are over [`BLOCKER_OUTPUT_BYTES_MAX`] with it.
     #[serde(serialize_with = "json_text_option")]
     pub output: Option<String>,
+    /// How large the output is, in bytes.
+    pub output_bytes: u64,
     /// Why it failed, where it did.
     pub failure: Option<Failure>,
 }
+
+/// The most bytes of blockers' outputs that a job gets. The type's limit `input` is lower.
+pub const BLOCKER_OUTPUT_BYTES_MAX: u64 = 16 << 20;
 
 /// What became of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -226,13 +232,66 @@ pub enum Cancelled {
     Unknown,
 }
 
+/// What the cancellation of a chain found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelledChain {
+    /// This job of it was in this state and is cancelled.
+    Was {
+        /// The job.
+        job: JobId,
+        /// Its state until then.
+        state: State,
+    },
+    /// It was closed already, by the end of this job.
+    Closed {
+        /// The job.
+        job: JobId,
+        /// Its state.
+        state: State,
+    },
+    /// There is no such chain.
+    Unknown,
+}
+
+/// When a queued job is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// As soon as it can be claimed.
+    Now,
+    /// So many milliseconds from now, by the database's clock.
+    After {
+        /// Milliseconds.
+        delay_ms: u64,
+    },
+    /// At this time; one that has passed is now.
+    At(Timestamp),
+}
+
+/// What a change of a job's due time found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// It was in the one state and is in the other.
+    From {
+        /// Before.
+        was: State,
+        /// Now.
+        state: State,
+    },
+    /// It is in a state in which it cannot be moved.
+    Not(State),
+    /// There is no such job.
+    Unknown,
+}
+
 /// What a retry found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retried {
-    /// It was in this state and is ready.
+    /// It was in this state and is ready, or blocked where a blocker of it is open again.
     Was(State),
     /// It is in a state in which it cannot be retried.
     Not(State),
+    /// Another open chain holds the deduplication key of its chain.
+    KeyTaken(ChainId),
     /// There is no such job.
     Unknown,
 }

@@ -1,6 +1,10 @@
 //! The statements that both databases offer. What an operation does with them is written once, in
 //! `operation`.
 
+pub(crate) mod blocker;
+pub(crate) mod key;
+pub(crate) mod lineage;
+
 use async_trait::async_trait;
 use hardstop_domain::{
     ChainId, Digest, JobId, LeaseToken, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec,
@@ -9,20 +13,21 @@ use hardstop_domain::{
 use crate::StoreError;
 use crate::record::*;
 use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow};
-use crate::view::Held;
+use crate::view::{Claimed, Held, Reopened};
+use blocker::BlockerStatements;
+use key::KeyStatements;
+use lineage::LineageStatements;
 
 /// One method per SQL file, of the same name. Row lists are sorted by job id, so that two
 /// transactions lock what they share in the same order. An empty list is no statement.
 #[async_trait]
-pub(crate) trait Transaction: Send {
+pub(crate) trait Transaction:
+    BlockerStatements + KeyStatements + LineageStatements + Send
+{
     async fn insert(&mut self, rows: &[&JobRow]) -> Result<(), StoreError>;
     async fn existing(&mut self, ids: &[JobId]) -> Result<Option<JobId>, StoreError>;
 
-    /// Whether the session is alive, and the jobs claimed, in no order.
-    async fn claim(
-        &mut self,
-        request: &ClaimRequest,
-    ) -> Result<(bool, Vec<ClaimedJob>), StoreError>;
+    async fn claim(&mut self, request: &ClaimRequest) -> Result<Claimed, StoreError>;
     /// Whether the session is alive.
     async fn heartbeat(&mut self, session: SessionId) -> Result<bool, StoreError>;
     async fn held(&mut self, session: SessionId) -> Result<Vec<(JobId, LeaseToken)>, StoreError>;
@@ -59,7 +64,7 @@ pub(crate) trait Transaction: Send {
 
     async fn lock(&mut self, job: JobId) -> Result<Option<(Held, State)>, StoreError>;
     async fn final_state(&mut self, job: JobId) -> Result<Option<State>, StoreError>;
-    async fn reopen(&mut self, job: JobId) -> Result<bool, StoreError>;
+    async fn reopen(&mut self, job: JobId) -> Result<Option<Reopened>, StoreError>;
 
     async fn put_component(
         &mut self,

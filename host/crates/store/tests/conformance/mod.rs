@@ -1,12 +1,16 @@
 //! What every store does. A case that is not listed here is dead code, which the compiler reports.
 
+mod blocker;
 mod cancel;
 mod claim;
+mod dedup;
 mod deploy;
 mod enqueue;
+mod lineage;
 mod migrate;
 mod promote;
 mod read;
+mod reschedule;
 mod rescue;
 mod retry;
 mod session;
@@ -38,6 +42,53 @@ macro_rules! suite {
 }
 
 suite! {
+    blocker {
+        the_last_blocker_to_close_makes_ready_with_outputs_in_order,
+        a_blocker_that_closed_before_is_not_waited_for,
+        a_chain_closes_with_its_last_job,
+        a_graph_starts_in_one_call,
+        cycles_and_unknown_chains_start_nothing,
+        too_many_blockers_are_refused,
+        a_failed_blocker_cancels_all_the_way_down,
+        a_blocker_that_had_failed_cancels_at_the_start,
+        a_held_job_runs_once_its_blocker_was_replayed,
+        a_held_job_can_be_forced_or_cancelled,
+        a_replayed_dependent_waits_for_what_is_open_again,
+        a_due_time_is_kept_while_blocked,
+        two_blockers_that_close_at_once,
+        a_blocker_that_continues_while_a_dependent_is_added,
+        two_chains_that_go_on_waiting_for_each_other,
+        a_job_goes_on_with_what_its_children_made,
+        a_settlement_whose_blockers_cannot_be_is_refused_alone,
+        ten_thousand_blockers_of_one_job,
+        one_chain_that_blocks_ten_thousand_jobs,
+        whoever_comes_next_tells_the_dependents,
+    }
+    dedup {
+        an_open_chain_makes_a_start_superfluous,
+        every_end_of_a_chain_frees_its_key,
+        a_window_looks_back_at_closed_chains,
+        a_key_twice_in_a_batch_starts_once,
+        a_blocker_that_was_not_started_is_the_chain_in_its_place,
+        concurrent_starts_with_one_key_start_once,
+        starts_beside_the_end_of_the_holder,
+        a_replay_takes_the_key_again_or_says_who_has_it,
+        keys_and_windows_are_bounded,
+    }
+    lineage {
+        children_and_continuations_know_where_they_stand,
+        descendants_are_counted_exactly,
+        two_at_once_never_pass_the_bound,
+    }
+    reschedule {
+        a_scheduled_job_is_triggered,
+        a_ready_job_is_put_off_and_back,
+        a_start_names_a_time,
+        what_cannot_be_moved_says_so,
+        a_chain_is_cancelled_wherever_it_stands,
+        a_chain_that_continues_meanwhile,
+        snoozes_are_counted_and_added_up,
+    }
     enqueue {
         a_job_is_ready_at_once,
         a_delayed_job_is_scheduled,

@@ -1,4 +1,5 @@
--- Moves jobs to their final row, where they still carry the lease named (`held`; null: a queued job).
+-- Moves jobs to their final row, where they still carry the lease named (`held`; null: a queued job). Where that
+-- closes a chain, the chain's key is free, and that jobs wait for it is put on record for those who tell them.
 -- One statement, so that a batch of plain completions is one round trip and one commit.
 WITH finished AS (
     DELETE FROM hardstop.job_live j
@@ -10,15 +11,26 @@ WITH finished AS (
         wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped
     )
     WHERE j.id = f.id AND j.lease_token IS NOT DISTINCT FROM f.held
-    RETURNING j.id, j.chain_id, f.token, f.continued_to, j.created_at, j.due_at, j.claimed_at,
+    RETURNING j.id, j.chain_id, f.token AS lease_token, f.continued_to, j.created_at, j.due_at, j.claimed_at,
               f.wall_us, f.cpu_us, f.fuel, f.memory_bytes_peak, f.output_bytes, f.log_bytes, f.log_bytes_dropped,
               j.type_id, j.run, j.snoozes, j.attempt, j.rescues, j.priority, f.state, f.outcome,
-              f.output, f.failure, f.log
+              f.output, f.failure, f.log, j.blocking, j.keyed
+), done AS (
+    INSERT INTO hardstop.job_done (
+        id, chain_id, lease_token, continued_to, created_at, due_at, started_at,
+        wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped,
+        type_id, run, snoozes, attempt, rescues, priority, state, outcome, output, failure, log
+    )
+    SELECT id, chain_id, lease_token, continued_to, created_at, due_at, claimed_at,
+           wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped,
+           type_id, run, snoozes, attempt, rescues, priority, state, outcome, output, failure, log
+    FROM finished
+), closed AS (
+    INSERT INTO hardstop.closure (chain_id, job_id, state)
+    SELECT chain_id, id, state FROM finished WHERE blocking AND state <> 11
+    ON CONFLICT (chain_id) DO UPDATE SET job_id = excluded.job_id, state = excluded.state
+), freed AS (
+    UPDATE hardstop.chain_key SET open = false
+    WHERE open AND chain_id = ANY (ARRAY(SELECT chain_id FROM finished WHERE keyed AND state <> 11))
 )
-INSERT INTO hardstop.job_done (
-    id, chain_id, lease_token, continued_to, created_at, due_at, started_at,
-    wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped,
-    type_id, run, snoozes, attempt, rescues, priority, state, outcome, output, failure, log
-)
-SELECT * FROM finished
-RETURNING id, chain_id, lease_token, attempt, run, rescues, priority, started_at AS claimed_at
+SELECT id, chain_id, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed FROM finished

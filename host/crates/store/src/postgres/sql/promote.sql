@@ -7,5 +7,5 @@ WITH due AS MATERIALIZED (
     LIMIT $1
     FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE hardstop.job_live SET state = 4
+UPDATE hardstop.job_live SET state = 4, deadline_at = clock_timestamp() + deadline_ms * interval '1 millisecond'
 WHERE id = ANY (ARRAY(SELECT id FROM due))

@@ -3,9 +3,16 @@
 WITH reopened AS (
     DELETE FROM hardstop.job_done d
     WHERE d.id = $1 AND d.state IN (12, 13) AND EXISTS (SELECT FROM hardstop.job_body b WHERE b.id = $1)
-    RETURNING *
+    RETURNING d.*
 )
-INSERT INTO hardstop.job_live (id, chain_id, created_at, due_at, claimed_at, type_id, run, snoozes, priority, state)
-SELECT id, chain_id, created_at, clock_timestamp(), started_at, type_id, run, snoozes, priority, 4
-FROM reopened
-RETURNING id
+INSERT INTO hardstop.job_live (
+    id, chain_id, created_at, due_at, claimed_at, type_id, run, priority, state, deadline_ms, deadline_at, blockers, keyed
+)
+SELECT r.id, r.chain_id, r.created_at, c.now, r.started_at, r.type_id, r.run, r.priority, 4,
+       t.external_deadline_ms, c.now + t.external_deadline_ms * interval '1 millisecond',
+       (SELECT count(*) FROM hardstop.job_blocker b WHERE b.job_id = $1),
+       EXISTS (SELECT FROM hardstop.chain_key k WHERE k.chain_id = r.chain_id)
+FROM reopened r
+LEFT JOIN hardstop.job_type t ON t.id = r.type_id
+CROSS JOIN (SELECT clock_timestamp() AS now) c
+RETURNING id, chain_id, blockers, keyed

@@ -6,11 +6,15 @@ use hardstop_domain::{
 };
 use sqlx::PgConnection;
 
+mod blocker;
+mod key;
+mod lineage;
+
 use crate::StoreError;
 use crate::record::*;
 use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow, UsageRow};
 use crate::transaction::{JobPage, Transaction};
-use crate::view::{self, Held, View, all};
+use crate::view::{self, Claimed, Held, Reopened, View, all};
 
 /// A statement of this directory.
 macro_rules! sql {
@@ -29,7 +33,7 @@ pub(super) use sql;
 pub(super) struct PgTransaction<'c>(pub(super) &'c mut PgConnection);
 
 /// One column of a row list.
-fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec<T> {
+pub(super) fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec<T> {
     rows.iter().map(field).collect()
 }
 
@@ -53,6 +57,15 @@ impl Transaction for PgTransaction<'_> {
             .bind(column(rows, |row| row.input.as_str()))
             .bind(column(rows, |row| row.limits.as_deref()))
             .bind(column(rows, |row| row.trace_parent.as_deref()))
+            .bind(column(rows, |row| row.not_before))
+            .bind(column(rows, |row| row.blockers))
+            .bind(column(rows, |row| row.open_blockers))
+            .bind(column(rows, |row| row.on_blocker_failure))
+            .bind(column(rows, |row| row.blocking))
+            .bind(column(rows, |row| row.keyed))
+            .bind(column(rows, |row| row.root_chain))
+            .bind(column(rows, |row| row.depth))
+            .bind(column(rows, |row| row.parent_job))
             .execute(&mut *self.0)
             .await?;
         Ok(())
@@ -66,10 +79,7 @@ impl Transaction for PgTransaction<'_> {
         row.map(|row| row.uuid("id").map(JobId)).transpose()
     }
 
-    async fn claim(
-        &mut self,
-        request: &ClaimRequest,
-    ) -> Result<(bool, Vec<ClaimedJob>), StoreError> {
+    async fn claim(&mut self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
         let rows = sql!("claim")
             .bind(column(&request.quotas, |(type_id, _)| type_id.0))
             .bind(column(&request.quotas, |(_, quota)| *quota as i32))
@@ -131,8 +141,10 @@ impl Transaction for PgTransaction<'_> {
             .bind(column(rows, |row| row.id))
             .bind(column(rows, |row| row.held))
             .bind(column(rows, |row| row.delay_ms))
+            .bind(column(rows, |row| row.not_before))
             .bind(column(rows, |row| row.attempt_change))
             .bind(column(rows, |row| row.snoozes_change))
+            .bind(column(rows, |row| row.snoozed_ms_change))
             .bind(column(rows, |row| row.rescues_change))
             .fetch_all(&mut *self.0)
             .await?;
@@ -243,12 +255,12 @@ impl Transaction for PgTransaction<'_> {
         row.map(|row| row.state()).transpose()
     }
 
-    async fn reopen(&mut self, job: JobId) -> Result<bool, StoreError> {
+    async fn reopen(&mut self, job: JobId) -> Result<Option<Reopened>, StoreError> {
         let row = sql!("reopen")
             .bind(job.0)
             .fetch_optional(&mut *self.0)
             .await?;
-        Ok(row.is_some())
+        row.map(|row| view::reopened(&row)).transpose()
     }
 
     async fn put_component(

@@ -1,4 +1,6 @@
 -- Moves jobs to their final row, where they still carry the lease named (`held`; null: a queued job).
+-- What follows where that closes a chain is in `put_closures` and `free_keys`: differs by necessity, for here
+-- it would cost each batch two more readings of its rows.
 -- ?1: JSON rows. ?2: now.
 INSERT INTO job_done (
     id, chain_id, lease_token, continued_to, created_at, due_at, started_at, finished_at,
@@ -13,7 +15,7 @@ SELECT j.id, j.chain_id, f.value ->> 'token', unhex(f.value ->> 'continued_to'),
        f.value ->> 'output', f.value ->> 'failure', f.value ->> 'log'
 FROM json_each(?1) f
 CROSS JOIN job_live j ON j.id = unhex(f.value ->> 'id') AND j.lease_token IS f.value ->> 'held'
-WHERE true
-RETURNING id, chain_id, lease_token, attempt, run, rescues, priority, started_at AS claimed_at;
+WHERE true;
 DELETE FROM job_live
-WHERE id IN (SELECT d.id FROM json_each(?1) f CROSS JOIN job_done d ON d.id = unhex(f.value ->> 'id'));
+WHERE id IN (SELECT d.id FROM json_each(?1) f CROSS JOIN job_done d ON d.id = unhex(f.value ->> 'id'))
+RETURNING id, chain_id, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed;

@@ -1,8 +1,14 @@
 -- Takes a discarded or cancelled job back to the queue, where its payload is still there. Its runs
 -- keep counting, because attempt records are kept by run. ?2: now.
-INSERT INTO job_live (id, chain_id, created_at, due_at, claimed_at, type_id, run, snoozes, priority, state)
-SELECT id, chain_id, created_at, ?2, started_at, type_id, run, snoozes, priority, 4
-FROM job_done
-WHERE id = ?1 AND state IN (12, 13) AND EXISTS (SELECT 1 FROM job_body WHERE id = ?1)
-RETURNING id;
+INSERT INTO job_live (
+    id, chain_id, created_at, due_at, claimed_at, type_id, run, priority, state, deadline_ms, deadline_at, blockers, keyed
+)
+SELECT r.id, r.chain_id, r.created_at, ?2, r.started_at, r.type_id, r.run, r.priority, 4,
+       t.external_deadline_ms, ?2 + t.external_deadline_ms * 1000,
+       (SELECT count(*) FROM job_blocker b WHERE b.job_id = ?1),
+       EXISTS (SELECT 1 FROM chain_key k WHERE k.chain_id = r.chain_id)
+FROM job_done r
+LEFT JOIN job_type t ON t.id = r.type_id
+WHERE r.id = ?1 AND r.state IN (12, 13) AND EXISTS (SELECT 1 FROM job_body WHERE id = ?1)
+RETURNING id, chain_id, blockers, keyed;
 DELETE FROM job_done WHERE id = ?1 AND id IN (SELECT id FROM job_live);

@@ -1,6 +1,8 @@
 //! The statements on SQLite. Row lists are bound as one JSON text each: SQLite has no arrays, and a
 //! statement per row would cross to the connection's thread and back for each.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use hardstop_domain::{
     ChainId, Digest, JobId, LeaseToken, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec,
@@ -8,11 +10,15 @@ use hardstop_domain::{
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
+mod blocker;
+mod key;
+mod lineage;
+
 use crate::StoreError;
 use crate::record::*;
-use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow};
+use crate::row::{AttemptRow, ClosureRow, FinishRow, JobRow, RequeueRow};
 use crate::transaction::{JobPage, Transaction};
-use crate::view::{self, Held, View, all};
+use crate::view::{self, Claimed, Held, Reopened, View, all};
 
 /// A statement, or a few, of this directory.
 macro_rules! sql {
@@ -43,6 +49,55 @@ fn hex(id: JobId) -> String {
     id.0.simple().to_string()
 }
 
+/// Chains as a JSON list.
+fn chain_list(chains: &[ChainId]) -> Result<String, StoreError> {
+    let ids: Vec<String> = chains.iter().map(|chain| hex((*chain).into())).collect();
+    json(&ids)
+}
+
+impl SqliteTransaction<'_> {
+    /// What follows where the end of jobs closes chains.
+    async fn close_chains(
+        &mut self,
+        rows: &[&FinishRow],
+        finished: &[Held],
+    ) -> Result<(), StoreError> {
+        let states: HashMap<JobId, i16> =
+            rows.iter().map(|row| (JobId(row.id), row.state)).collect();
+        let closed = || {
+            finished
+                .iter()
+                .filter(|held| states.get(&held.id) != Some(&State::Continued.code()))
+        };
+        let keyed: Vec<ChainId> = closed()
+            .filter(|held| held.keyed)
+            .map(|held| held.chain_id)
+            .collect();
+        if !keyed.is_empty() {
+            sql!("free_keys")
+                .bind(chain_list(&keyed)?)
+                .execute(&mut *self.connection)
+                .await?;
+        }
+        let closures: Vec<ClosureRow> = closed()
+            .filter(|held| held.blocking)
+            .map(|held| ClosureRow {
+                chain_id: held.chain_id.0,
+                job_id: held.id.0,
+                state: states.get(&held.id).copied().unwrap_or_default(),
+            })
+            .collect();
+        if !closures.is_empty() {
+            sql!("put_closures")
+                .bind(json(&closures)?)
+                .bind(self.now)
+                .execute(&mut *self.connection)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Transaction for SqliteTransaction<'_> {
     async fn insert(&mut self, rows: &[&JobRow]) -> Result<(), StoreError> {
@@ -66,10 +121,7 @@ impl Transaction for SqliteTransaction<'_> {
         row.map(|row| row.uuid("id").map(JobId)).transpose()
     }
 
-    async fn claim(
-        &mut self,
-        request: &ClaimRequest,
-    ) -> Result<(bool, Vec<ClaimedJob>), StoreError> {
+    async fn claim(&mut self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
         let largest = request.quotas.iter().map(|(_, quota)| *quota).max();
         let rows = sql!("claim")
             .bind(json(&request.quotas)?)
@@ -103,12 +155,16 @@ impl Transaction for SqliteTransaction<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sql!("finish")
+        let finished = sql!("finish")
             .bind(json(rows)?)
             .bind(self.now)
             .fetch_all(&mut *self.connection)
             .await?;
-        all(&rows, view::held)
+        let finished = all(&finished, view::held)?;
+        if finished.iter().any(|held| held.blocking || held.keyed) {
+            self.close_chains(rows, &finished).await?;
+        }
+        Ok(finished)
     }
 
     async fn requeue(&mut self, rows: &[&RequeueRow]) -> Result<Vec<Held>, StoreError> {
@@ -229,14 +285,14 @@ impl Transaction for SqliteTransaction<'_> {
         row.map(|row| row.state()).transpose()
     }
 
-    async fn reopen(&mut self, job: JobId) -> Result<bool, StoreError> {
+    async fn reopen(&mut self, job: JobId) -> Result<Option<Reopened>, StoreError> {
         // All rows, so that the second statement is run too.
         let rows = sql!("reopen")
             .bind(job.0)
             .bind(self.now)
             .fetch_all(&mut *self.connection)
             .await?;
-        Ok(!rows.is_empty())
+        rows.first().map(view::reopened).transpose()
     }
 
     async fn put_component(

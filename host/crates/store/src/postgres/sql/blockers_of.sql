@@ -1,0 +1,2 @@
+-- What a job waits for, or waited for, in order.
+SELECT position, chain_id, closed_by, overridden FROM hardstop.job_blocker WHERE job_id = $1 ORDER BY position

@@ -1,0 +1,2 @@
+-- The live job of a chain.
+SELECT id FROM job_live WHERE chain_id = ?1
