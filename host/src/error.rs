@@ -89,6 +89,12 @@ impl From<StoreError> for Error {
             ),
             StoreError::UnknownType(_) => Self::usage(message)
                 .hint("`hardstop type list` shows what is deployed; `hardstop deploy` adds to it"),
+            StoreError::UnknownChain(_) => Self::usage(message)
+                .hint("a chain's id is that of its first job; `hardstop start` prints it"),
+            StoreError::BlockerCycle(_) => {
+                Self::usage(message).hint("leave out one of these waits")
+            }
+            StoreError::Invalid(_) | StoreError::DuplicateJob(_) => Self::usage(message),
             StoreError::SchemaBehind { .. } => {
                 Self::environment(message).hint("run `hardstop migrate` with the same database")
             }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use hardstop_domain::quantity::format_size;
 use hardstop_domain::{JobId, LogEntry, State, Usage};
-use hardstop_store::{AttemptRecord, JobDetail, JobQuery, JobSummary};
+use hardstop_store::{AttemptRecord, Due, JobDetail, JobQuery, JobSummary};
 use serde_json::json;
 
 use super::args::JobCommand;
@@ -49,6 +49,23 @@ pub async fn execute(context: &Context, command: JobCommand) -> Result<ExitCode,
         JobCommand::Retry { job } => {
             let was = service.retry(job).await?;
             changed(context, job, was, State::Ready);
+            ExitCode::SUCCESS
+        }
+        JobCommand::Trigger { job, force } => {
+            let (was, now) = service.reschedule(job, Due::Now, force).await?;
+            changed(context, job, was, now);
+            ExitCode::SUCCESS
+        }
+        JobCommand::Reschedule { job, after, at } => {
+            let due = match (after, at) {
+                (Some(after), _) => Due::After {
+                    delay_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+                },
+                (None, Some(at)) => Due::At(at),
+                (None, None) => Due::Now,
+            };
+            let (was, now) = service.reschedule(job, due, false).await?;
+            changed(context, job, was, now);
             ExitCode::SUCCESS
         }
         JobCommand::Cancel { job } => {

@@ -1,40 +1,22 @@
 //! The use cases: the only door to the store for everything that people and programs ask for.
 
+mod start;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hardstop_domain::{
-    ChainId, Digest, JobId, Limits, LimitsPatch, NewChain, NewJob, State, TypeName,
-};
+use hardstop_domain::{ChainId, Digest, JobId, Limits, State, TypeName};
 use hardstop_store::{
-    ActiveType, Cancelled, Component, Deployment, JobDetail, JobQuery, JobSummary, NewDeployment,
-    Retried, Session, Store,
+    ActiveType, Cancelled, CancelledChain, Component, Deployment, Due, JobDetail, JobQuery,
+    JobSummary, Moved, NewDeployment, Retried, Session, Store,
 };
 use tokio::sync::OnceCell;
-use uuid::Uuid;
+
+use start::start_error;
+pub use start::{GraphBlocker, GraphRequest, StartRequest};
 
 use crate::catalogue::{Catalogue, StartError};
 use crate::error::Error;
-
-/// How many chains go into one transaction when many are started.
-const START_BATCH: usize = 1_000;
-
-/// A start as it is asked for.
-#[derive(Debug, Clone, Default)]
-pub struct StartRequest {
-    /// The type's name.
-    pub type_name: String,
-    /// JSON text.
-    pub input: String,
-    /// How long to wait first.
-    pub delay: Duration,
-    /// Smaller runs earlier among jobs of one type.
-    pub priority: Option<i16>,
-    /// Limits to lower.
-    pub limits: LimitsPatch,
-    /// W3C `traceparent`.
-    pub trace_parent: Option<String>,
-}
 
 /// The use cases over one store.
 pub struct Service {
@@ -125,44 +107,6 @@ impl Service {
             .ok_or_else(|| start_error(StartError::UnknownType(name)))
     }
 
-    /// Starts one chain.
-    pub async fn start(&self, request: StartRequest) -> Result<ChainId, Error> {
-        let ids = self.start_many(vec![request]).await?;
-        ids.into_iter()
-            .next()
-            .ok_or_else(|| Error::environment("nothing was started"))
-    }
-
-    /// Starts chains. Every one is checked before the first is stored; each batch of 1,000 is one
-    /// transaction.
-    pub async fn start_many(&self, requests: Vec<StartRequest>) -> Result<Vec<ChainId>, Error> {
-        let catalogue = self
-            .catalogue
-            .get_or_try_init(|| async {
-                Ok::<_, Error>(Catalogue::new(self.types().await?, &Catalogue::default()))
-            })
-            .await?;
-        let mut chains = Vec::with_capacity(requests.len());
-        for request in requests {
-            let type_name = parse_type(&request.type_name)?;
-            let first = NewJob {
-                delay_ms: u64::try_from(request.delay.as_millis()).unwrap_or(u64::MAX),
-                priority: request.priority,
-                limits: request.limits,
-                trace_parent: request.trace_parent,
-                ..NewJob::new(JobId(Uuid::now_v7()), type_name, request.input)
-            };
-            catalogue
-                .check_start(&first, &self.ceiling)
-                .map_err(start_error)?;
-            chains.push(NewChain::new(first));
-        }
-        for batch in chains.chunks(START_BATCH) {
-            self.store.enqueue(batch).await?;
-        }
-        Ok(chains.iter().map(NewChain::id).collect())
-    }
-
     /// One job in full.
     pub async fn job(&self, id: JobId) -> Result<JobDetail, Error> {
         self.store.job(id).await?.ok_or_else(|| no_such_job(id))
@@ -217,6 +161,38 @@ impl Service {
         }
     }
 
+    /// Cancels the live job of a chain, and so closes the chain. Returns that job and the state that it
+    /// was in.
+    pub async fn cancel_chain(&self, id: ChainId) -> Result<(JobId, State), Error> {
+        match self.store.cancel_chain(id).await? {
+            CancelledChain::Was { job, state } => Ok((job, state)),
+            CancelledChain::Closed { job, state } => Err(Error::failed(format!(
+                "chain {id} is closed already: its last job {job} is {state}"
+            ))),
+            CancelledChain::Unknown => Err(no_such_chain(id)),
+        }
+    }
+
+    /// Makes a queued job due now or at another time. Returns the states before and after.
+    pub async fn reschedule(
+        &self,
+        id: JobId,
+        due: Due,
+        force: bool,
+    ) -> Result<(State, State), Error> {
+        match self.store.reschedule(id, due, force).await? {
+            Moved::From { was, state } => Ok((was, state)),
+            Moved::Not(State::Blocked) => Err(Error::failed(format!(
+                "job {id} is blocked: it waits for other chains"
+            ))
+            .hint("`hardstop job trigger --force` lets it run without them")),
+            Moved::Not(state) => Err(Error::failed(format!(
+                "job {id} is {state}: only a job that is queued can be moved"
+            ))),
+            Moved::Unknown => Err(no_such_job(id)),
+        }
+    }
+
     /// Makes a discarded, cancelled or scheduled job ready. Returns the state that it was in.
     pub async fn retry(&self, id: JobId) -> Result<State, Error> {
         match self.store.retry(id).await? {
@@ -249,28 +225,14 @@ fn no_such_job(id: JobId) -> Error {
         .hint("`hardstop job list` shows the newest; is --database-url the right one?")
 }
 
+fn no_such_chain(id: ChainId) -> Error {
+    Error::usage(format!("there is no chain {id}"))
+        .hint("a chain's id is that of its first job; is --database-url the right one?")
+}
+
 fn parse_type(text: &str) -> Result<TypeName, Error> {
     text.parse()
         .map_err(|error| Error::usage(format!("{error}")))
-}
-
-fn start_error(error: StartError) -> Error {
-    let hint = match &error {
-        StartError::UnknownType(_) => {
-            "`hardstop type list` shows what is deployed; `hardstop deploy` adds to it".to_owned()
-        }
-        StartError::NotJson { .. } => {
-            "give JSON text, @FILE to read a file, or - for standard input".to_owned()
-        }
-        StartError::Mismatch { type_name, .. } => {
-            format!("`hardstop type show {type_name}` prints the schema")
-        }
-        StartError::InputTooLarge { type_name, .. } => {
-            format!("raise `input` in [types.{type_name}.limits] of its manifest and deploy again")
-        }
-        _ => return Error::usage(error.to_string()),
-    };
-    Error::usage(error.to_string()).hint(hint)
 }
 
 /// How long a wait still goes on, and how often it looks: from every 2 ms to every 100 ms.

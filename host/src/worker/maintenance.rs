@@ -58,6 +58,10 @@ pub async fn rescue(shared: Arc<Shared>) {
             }
             Err(error) => warn!(%error, "cannot rescue"),
         }
+        // What a process left behind that died between the end of a chain and telling who waits for it.
+        if let Err(error) = shared.store.unblock().await {
+            warn!(%error, "cannot tell the jobs that wait for closed chains");
+        }
         if Instant::now() >= upkeep_at {
             if let Err(error) = shared.store.maintain().await {
                 warn!(%error, "upkeep failed");

@@ -215,7 +215,7 @@ impl Bench {
             let chain = self.service.start(request("clock")).await?;
             let job = self
                 .service
-                .wait_chain(chain, Some(Duration::from_secs(10)))
+                .wait_chain(chain.chain_id, Some(Duration::from_secs(10)))
                 .await?;
             let output = job.output.context("the clock job failed")?;
             let entered: u64 = output

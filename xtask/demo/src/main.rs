@@ -13,8 +13,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use hardstop::deploy::{self, ManifestFile};
 use hardstop::service::StartRequest;
 use hardstop::{Config, Service, Worker};
+use hardstop_domain::OutcomeKind;
 use hardstop_domain::quantity::format_size;
-use hardstop_domain::{ChainId, OutcomeKind};
 use hardstop_sandbox::Sandbox;
 use hardstop_store::{ConnectOptions, JobDetail, JobQuery};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -107,8 +107,8 @@ async fn demo(jobs: u32) -> Result<ExitCode> {
     worker.run(watch(&service, chains.len())).await?;
 
     let mut by_type: BTreeMap<String, Vec<JobDetail>> = BTreeMap::new();
-    for ChainId(id) in &chains {
-        let job = service.job(hardstop_domain::JobId(*id)).await?;
+    for started in &chains {
+        let job = service.job(started.chain_id.into()).await?;
         by_type
             .entry(job.summary.type_name.to_string())
             .or_default()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hardstop_domain::quantity::{parse_duration, parse_size};
-use hardstop_domain::{JobId, LimitsPatch, State, TypeName};
+use hardstop_domain::{ChainId, JobId, LimitsPatch, OnBlockerFailure, State, Timestamp, TypeName};
 
 /// A job executor that can stop what it runs.
 ///
@@ -180,21 +180,61 @@ pub struct WorkerArgs {
     pub lease: Option<Duration>,
 }
 
+/// What becomes of a job when a blocker ends without an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BlockerFailure {
+    /// It is cancelled.
+    Cancel,
+    /// It runs all the same, and sees which failed and why.
+    Run,
+    /// It waits until the blocker was replayed and completed.
+    Hold,
+}
+
+impl From<BlockerFailure> for OnBlockerFailure {
+    fn from(policy: BlockerFailure) -> Self {
+        match policy {
+            BlockerFailure::Cancel => Self::Cancel,
+            BlockerFailure::Run => Self::Run,
+            BlockerFailure::Hold => Self::Hold,
+        }
+    }
+}
+
 /// `hardstop start`.
 #[derive(Debug, Args)]
 pub struct StartArgs {
     /// The type.
-    #[arg(value_name = "TYPE")]
-    pub type_name: String,
+    #[arg(value_name = "TYPE", required_unless_present = "graph")]
+    pub type_name: Option<String>,
+    /// Start a graph of chains, all or none: a file, or - for standard input, with a JSON list of
+    /// {"name", "type", "input", "blockers": [names or chain ids], ...}.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["type_name", "count", "wait"])]
+    pub graph: Option<PathBuf>,
     /// The input: JSON text, @FILE, or - for standard input.
     #[arg(long, short, default_value = "{}", value_name = "JSON")]
     pub input: String,
     /// How long to wait before the job becomes ready, such as 10s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     pub after: Option<Duration>,
+    /// The time before which the job does not become ready, such as 2026-03-01T09:00:00Z.
+    #[arg(long, conflicts_with = "after", value_name = "TIME")]
+    pub at: Option<Timestamp>,
     /// Smaller runs earlier among jobs of one type, from -100 to 100.
     #[arg(long, allow_negative_numbers = true, value_name = "N")]
     pub priority: Option<i16>,
+    /// A chain that must close before the job runs; it gets the chain's output. May be given again.
+    #[arg(long = "blocker", value_name = "CHAIN")]
+    pub blockers: Vec<ChainId>,
+    /// What becomes of the job when a blocker is discarded or cancelled.
+    #[arg(long, value_enum, default_value_t = BlockerFailure::Cancel, requires = "blockers")]
+    pub on_blocker_failure: BlockerFailure,
+    /// A deduplication key: nothing is started while another chain of the type with this key is open.
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Nothing is started, either, if one was started within this time, whatever became of it.
+    #[arg(long, value_parser = duration, requires = "key", value_name = "DURATION")]
+    pub key_window: Option<Duration>,
     /// How many such chains to start.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
     pub count: u32,
@@ -249,6 +289,25 @@ pub enum JobCommand {
     Retry {
         /// The job.
         job: JobId,
+    },
+    /// Make a scheduled job due now.
+    Trigger {
+        /// The job.
+        job: JobId,
+        /// Let a blocked job run without what it still waits for.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Make a queued job due at another time.
+    Reschedule {
+        /// The job.
+        job: JobId,
+        /// How long from now, such as 10m.
+        #[arg(long, value_parser = duration, value_name = "DURATION", required_unless_present = "at", conflicts_with = "at")]
+        after: Option<Duration>,
+        /// The time, such as 2026-03-01T09:00:00Z. One that has passed is now.
+        #[arg(long, value_name = "TIME")]
+        at: Option<Timestamp>,
     },
     /// Cancel a job. One that runs is stopped.
     Cancel {
