@@ -21,6 +21,8 @@ pub const FILE_DEFAULT: &str = "hardstop.toml";
 pub struct Config {
     /// `sqlite://` or `postgres://`.
     pub database_url: String,
+    /// The Postgres schema that everything lies in; none means `hardstop`.
+    pub database_schema: Option<String>,
     /// What the operator allows at the most.
     pub ceiling: Limits,
     /// The capabilities that the operator allows.
@@ -40,6 +42,8 @@ pub struct WorkerConfig {
     pub guest_threads: usize,
     /// How many jobs of a type this worker runs at once. Types that are not named: `concurrency`.
     pub quotas: BTreeMap<TypeName, u32>,
+    /// The types that this worker runs; none means all.
+    pub types: Option<BTreeSet<TypeName>>,
     /// How long running attempts may go on after the first signal.
     pub drain_timeout: Duration,
     /// How long this worker's jobs are its own without a heartbeat.
@@ -48,12 +52,20 @@ pub struct WorkerConfig {
     pub poll_interval: Duration,
 }
 
+impl WorkerConfig {
+    /// The types that this worker runs, in order; none means all.
+    pub fn types(&self) -> Option<Vec<TypeName>> {
+        Some(self.types.as_ref()?.iter().cloned().collect())
+    }
+}
+
 impl Default for WorkerConfig {
     fn default() -> Self {
         Self {
             concurrency: 32,
             guest_threads: std::thread::available_parallelism().map_or(2, usize::from),
             quotas: BTreeMap::new(),
+            types: None,
             drain_timeout: Duration::from_secs(10),
             lease_duration: Duration::from_secs(15),
             poll_interval: Duration::from_secs(1),
@@ -65,6 +77,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             database_url: DATABASE_URL_DEFAULT.to_owned(),
+            database_schema: None,
             ceiling: Limits::default_ceiling(),
             allow: capability::NAMES.map(str::to_owned).into(),
             component_bytes_max: 32 << 20,
@@ -78,6 +91,7 @@ impl Default for Config {
 #[serde(deny_unknown_fields, default)]
 struct File {
     database_url: Option<String>,
+    database_schema: Option<String>,
     #[serde(with = "size_option")]
     component_bytes_max: Option<u64>,
     /// The operator's ceilings.
@@ -98,6 +112,7 @@ struct FileWorker {
     concurrency: Option<u32>,
     guest_threads: Option<usize>,
     quotas: BTreeMap<TypeName, u32>,
+    types: Option<BTreeSet<TypeName>>,
     #[serde(with = "duration_ms_option")]
     drain_timeout: Option<u64>,
     #[serde(with = "duration_ms_option")]
@@ -129,6 +144,7 @@ impl Config {
         if let Some(url) = file.database_url {
             config.database_url = url;
         }
+        config.database_schema = file.database_schema;
         if let Some(bytes) = file.component_bytes_max {
             config.component_bytes_max = bytes;
         }
@@ -148,6 +164,7 @@ impl Config {
         }
         let worker = &mut config.worker;
         worker.quotas = file.worker.quotas;
+        worker.types = file.worker.types;
         if let Some(concurrency) = file.worker.concurrency {
             worker.concurrency = concurrency;
         }
@@ -193,6 +210,10 @@ impl Config {
             return Err(Error::usage(format!(
                 "worker.poll_interval = {poll_ms}ms is not from 10ms to 60s"
             )));
+        }
+        if worker.types.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Err(Error::usage("worker.types = [] would never run anything")
+                .hint("leave the line out to run every type"));
         }
         if let Some((name, _)) = worker.quotas.iter().find(|(_, quota)| **quota == 0) {
             return Err(Error::usage(format!(

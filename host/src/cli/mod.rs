@@ -48,8 +48,15 @@ impl Context {
 
     /// Opens the database. `create` makes a new SQLite file where there is none.
     async fn connect(&self, create: bool) -> Result<Arc<dyn Store>, Error> {
+        if self.config.database_url.starts_with("sqlite://:memory:") {
+            return Err(
+                Error::usage("a database in memory would be gone when the command ends")
+                    .hint("name a file, such as sqlite://hardstop.db"),
+            );
+        }
         let options = ConnectOptions {
             create,
+            schema: self.config.database_schema.clone(),
             ..ConnectOptions::default()
         };
         Ok(hardstop_store::connect(&self.config.database_url, &options).await?)

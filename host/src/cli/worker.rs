@@ -16,6 +16,9 @@ const LEFT_AT_ONCE: i32 = 130;
 
 pub async fn execute(mut context: Context, args: WorkerArgs) -> Result<ExitCode, Error> {
     let config = &mut context.config.worker;
+    if !args.types.is_empty() {
+        config.types = Some(args.types.into_iter().collect());
+    }
     if let Some(concurrency) = args.concurrency {
         config.concurrency = concurrency;
     }

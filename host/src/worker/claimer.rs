@@ -105,7 +105,16 @@ fn quotas(shared: &Shared, free: u32) -> (Vec<(TypeId, u32)>, bool) {
     let mut quotas = Vec::new();
     for entry in catalogue.entries() {
         let id = entry.active.id;
-        let quota = match shared.config.quotas.get(&entry.active.spec.name) {
+        let name = &entry.active.spec.name;
+        if shared
+            .config
+            .types
+            .as_ref()
+            .is_some_and(|types| !types.contains(name))
+        {
+            continue;
+        }
+        let quota = match shared.config.quotas.get(name) {
             Some(quota) => quota
                 .saturating_sub(running.get(&id).copied().unwrap_or(0))
                 .min(free),

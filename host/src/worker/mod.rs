@@ -148,7 +148,7 @@ impl Worker {
         } = self;
         store.maintain().await?;
         let session = store
-            .open_session(&host, config.lease_duration, None)
+            .open_session(&host, config.lease_duration, config.types().as_deref())
             .await?;
         // Listen first, then look, then sleep.
         let listener = store.listen().await?;

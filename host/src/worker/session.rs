@@ -140,7 +140,11 @@ pub async fn renew(shared: Arc<Shared>, host: String, session: SessionId) {
                 shared.lease.send_replace(None);
                 warn!(session = %lease.session, revoked, "the session was ended by a rescue: opening another");
                 let opened_at = Instant::now();
-                match shared.store.open_session(&host, lease_duration, None).await {
+                let types = shared.config.types();
+                let opened = shared
+                    .store
+                    .open_session(&host, lease_duration, types.as_deref());
+                match opened.await {
                     Ok(session) => {
                         lease = Arc::new(Lease::new(session));
                         trusted_until = opened_at + trust;

@@ -15,6 +15,9 @@ pub struct ConnectOptions {
     /// The most connections at once: of the Postgres pool (claims, heartbeats and listeners have a
     /// few of their own beside it), of SQLite's readers (there is one writer).
     pub connections: u32,
+    /// The Postgres schema that everything lies in; none means `hardstop`. Stores of one schema are one
+    /// cluster. SQLite ignores it.
+    pub schema: Option<String>,
     /// How long any one call may take. On Postgres the server enforces it too.
     pub statement_timeout: Duration,
 }
@@ -25,13 +28,15 @@ impl Default for ConnectOptions {
         Self {
             create: false,
             connections: 8,
+            schema: None,
             statement_timeout: Duration::from_secs(10),
         }
     }
 }
 
 /// Opens the store that `url` names: `sqlite://hardstop.db` (a path, relative to the working
-/// directory), `sqlite:///absolute/path`, `postgres://...` or `postgresql://...`.
+/// directory), `sqlite:///absolute/path`, `sqlite://:memory:` (gone with the store, for tests and embedding),
+/// `postgres://...` or `postgresql://...`.
 ///
 /// The database is reached before this returns. Its schema is not looked at; see
 /// [`Store::check_schema`].

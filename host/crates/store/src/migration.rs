@@ -1,10 +1,11 @@
 //! What a database's migrations say about its schema.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
 use crate::StoreError;
 use crate::view::View;
@@ -38,10 +39,11 @@ macro_rules! migrations {
 }
 pub(crate) use migrations;
 
-/// Migrations that keep their record in `table`.
+/// Migrations that keep their record in `table`, their text adapted to the database.
 pub(crate) fn migrator<const N: usize>(
     files: [(&'static str, &'static str); N],
-    table: &'static str,
+    table: impl Into<Cow<'static, str>>,
+    adapt: impl Fn(&str) -> String,
 ) -> Migrator {
     let migrations = files
         .into_iter()
@@ -49,7 +51,7 @@ pub(crate) fn migrator<const N: usize>(
             let (version, slug) = name.split_once('_')?;
             let version = version.parse().ok()?;
             let slug = slug.replace('_', " ").into();
-            let sql = sql.into_sql_str();
+            let sql = AssertSqlSafe(adapt(sql)).into_sql_str();
             Some(Migration::new(
                 version,
                 slug,
@@ -163,8 +165,8 @@ mod tests {
 
     #[test]
     fn every_migration_is_built_in_for_both_databases() {
-        let postgres = migrator(migrations!("postgres"), "table");
-        let sqlite = migrator(migrations!("sqlite"), "table");
+        let postgres = migrator(migrations!("postgres"), "table", str::to_owned);
+        let sqlite = migrator(migrations!("sqlite"), "table", str::to_owned);
         for (database, migrator) in [("postgres", postgres), ("sqlite", sqlite)] {
             let built_in: BTreeSet<String> = migrator.iter().map(name_of).collect();
             assert_eq!(built_in, in_directory(database), "{database}");

@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use hardstop_domain::*;
 use hardstop_store::*;
-use sqlx::{AssertSqlSafe, Connection, Executor};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection, Executor};
 use uuid::Uuid;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,44 +19,81 @@ pub enum Database {
     Postgres,
 }
 
+/// How a database is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// A SQLite file.
+    Sqlite,
+    /// SQLite in memory.
+    SqliteMemory,
+    /// Postgres, under the usual schema name.
+    Postgres,
+    /// Postgres, under another.
+    PostgresSchema,
+}
+
+/// The other schema name.
+const SCHEMA: &str = "jobs_2";
+
+impl Setting {
+    fn database(self) -> Database {
+        match self {
+            Self::Sqlite | Self::SqliteMemory => Database::Sqlite,
+            Self::Postgres | Self::PostgresSchema => Database::Postgres,
+        }
+    }
+
+    fn options(self) -> ConnectOptions {
+        ConnectOptions {
+            schema: (self == Self::PostgresSchema).then(|| SCHEMA.to_owned()),
+            ..ConnectOptions::default()
+        }
+    }
+}
+
 /// A database with a store on it.
 #[derive(Clone)]
 pub struct Fixture {
+    pub setting: Setting,
     pub database: Database,
     pub url: String,
     pub store: Arc<dyn Store>,
     batch: Arc<AtomicU32>,
 }
 
+const MEMORY: &str = "sqlite://:memory:";
+
 /// A lease that outlives every test.
 pub const LONG: Duration = Duration::from_secs(600);
 
 /// Runs a case on a database of its own, migrated, and drops the database whatever happens.
-pub async fn run<F, R>(database: Database, case: F)
+pub async fn run<F, R>(setting: Setting, case: F)
 where
     F: FnOnce(Fixture) -> R,
     R: Future<Output = ()>,
 {
-    run_on(database, true, case).await;
+    run_on(setting, true, case).await;
 }
 
 /// As [`run`], on a database without a schema.
-pub async fn run_unmigrated<F, R>(database: Database, case: F)
+pub async fn run_unmigrated<F, R>(setting: Setting, case: F)
 where
     F: FnOnce(Fixture) -> R,
     R: Future<Output = ()>,
 {
-    run_on(database, false, case).await;
+    run_on(setting, false, case).await;
 }
 
-async fn run_on<F, R>(database: Database, migrated: bool, case: F)
+async fn run_on<F, R>(setting: Setting, migrated: bool, case: F)
 where
     F: FnOnce(Fixture) -> R,
     R: Future<Output = ()>,
 {
     let directory = tempfile::tempdir().unwrap();
     let name = format!("hardstop_test_{}", Uuid::now_v7().simple());
+    let database = setting.database();
     let url = match database {
+        Database::Sqlite if setting == Setting::SqliteMemory => format!("{MEMORY}{name}"),
         Database::Sqlite => {
             let path = directory.path().join("hardstop.db");
             std::fs::File::create(&path).unwrap();
@@ -67,11 +105,12 @@ where
         }
     };
     let body = async {
-        let store = connect(&url, &ConnectOptions::default()).await.unwrap();
+        let store = connect(&url, &setting.options()).await.unwrap();
         if migrated {
             store.migrate().await.unwrap();
         }
         let fixture = Fixture {
+            setting,
             database,
             url: url.clone(),
             store: store.clone(),
@@ -119,15 +158,18 @@ fn with_database(url: &str, name: &str) -> String {
 impl Fixture {
     /// A store as another host has it.
     pub async fn another(&self) -> Arc<dyn Store> {
-        connect(&self.url, &ConnectOptions::default())
-            .await
-            .unwrap()
+        connect(&self.url, &self.setting.options()).await.unwrap()
     }
 
     /// Runs SQL past the store. `hardstop.` is left out on SQLite.
     pub async fn execute(&self, sql: &str) -> u64 {
         match self.database {
             Database::Postgres => {
+                let schema = self.setting.options().schema;
+                let sql = match schema {
+                    Some(schema) => sql.replace("hardstop.", &format!("{schema}.")),
+                    None => sql.to_owned(),
+                };
                 let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
                 let done = connection.execute(AssertSqlSafe(sql)).await.unwrap();
                 done.rows_affected()
@@ -135,7 +177,15 @@ impl Fixture {
             Database::Sqlite => {
                 let sql = sql.replace("hardstop.migration", "hardstop_migration");
                 let sql = sql.replace("hardstop.", "");
-                let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+                let mut connection = match self.url.strip_prefix(MEMORY) {
+                    Some(name) => SqliteConnectOptions::new()
+                        .vfs("memdb")
+                        .filename(format!("/hardstop-{name}"))
+                        .connect()
+                        .await
+                        .unwrap(),
+                    None => sqlx::SqliteConnection::connect(&self.url).await.unwrap(),
+                };
                 let done = connection.execute(AssertSqlSafe(sql)).await.unwrap();
                 connection.close().await.unwrap();
                 done.rows_affected()

@@ -11,7 +11,7 @@ use crate::fixture::*;
 
 #[tokio::test]
 async fn jobs_lie_in_the_partition_of_their_day() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         let [a] = db.deploy(["a"]).await;
         let session = db.session().await;
         // Today's, and one whose id names a day long gone.
@@ -39,7 +39,7 @@ async fn jobs_lie_in_the_partition_of_their_day() {
 
 #[tokio::test]
 async fn a_day_that_lies_in_the_default_partition_stays_there() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         db.deploy(["a"]).await;
         // A host that was not maintained for days: its jobs went to the default partition.
         db.execute(
@@ -70,7 +70,7 @@ async fn cut(db: &Fixture) {
 
 #[tokio::test]
 async fn goes_on_after_its_connections_were_cut() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         let [a] = db.deploy(["a"]).await;
         let session = db.session().await;
         db.start("a").await;
@@ -95,7 +95,7 @@ async fn goes_on_after_its_connections_were_cut() {
 
 #[tokio::test]
 async fn a_listener_that_lost_its_connection_wakes_and_listens_on() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         db.deploy(["a"]).await;
         let mut listener = db.store.listen().await.unwrap();
         cut(&db).await;
@@ -112,7 +112,7 @@ async fn a_listener_that_lost_its_connection_wakes_and_listens_on() {
 
 #[tokio::test]
 async fn a_locked_table_is_a_timeout() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         db.deploy(["a"]).await;
         let options = ConnectOptions {
             statement_timeout: Duration::from_millis(500),
@@ -139,7 +139,7 @@ async fn a_locked_table_is_a_timeout() {
 
 #[tokio::test]
 async fn a_read_only_database_is_told_apart() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         db.deploy(["a"]).await;
         let name = db
             .url

@@ -58,7 +58,7 @@ fn both_databases_have_the_same_files() {
 
 #[tokio::test]
 async fn postgres_prepares_every_file() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         let mut connection = PgConnection::connect(&db.url).await.unwrap();
         // Nothing may be found by accident of the search path.
         connection.execute("SET search_path = ''").await.unwrap();
@@ -77,7 +77,7 @@ async fn postgres_prepares_every_file() {
 
 #[tokio::test]
 async fn sqlite_prepares_every_file() {
-    run(Database::Sqlite, async |db: Fixture| {
+    run(Setting::Sqlite, async |db: Fixture| {
         let mut connection = SqliteConnection::connect(&db.url).await.unwrap();
         for (name, sql) in files("sqlite") {
             for statement in statements(&sql) {
@@ -155,7 +155,7 @@ const FINISH: &str = "'{00000000-0000-0000-0000-000000000001}', '{1}', '{1}', '{
 
 #[tokio::test]
 async fn postgres_plans_use_their_indexes() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         populate(&db).await;
         let files = files("postgres");
         let mut connection = PgConnection::connect(&db.url).await.unwrap();
@@ -207,7 +207,7 @@ async fn postgres_plans_use_their_indexes() {
 
 #[tokio::test]
 async fn sqlite_plans_use_their_indexes() {
-    run(Database::Sqlite, async |db: Fixture| {
+    run(Setting::Sqlite, async |db: Fixture| {
         populate(&db).await;
         let files = files("sqlite");
         let mut connection = SqliteConnection::connect(&db.url).await.unwrap();

@@ -62,7 +62,6 @@ async fn what_is_no_file_is_refused() {
     let inside = directory.path().display();
     for (url, wanted) in [
         ("sqlite://".to_owned(), "expected a path"),
-        ("sqlite://:memory:".to_owned(), "in memory"),
         ("sqlite://a.db?mode=ro".to_owned(), "no parameters"),
         (format!("sqlite://{inside}"), "cannot reach"),
         (format!("sqlite://{inside}/missing/a.db"), "cannot reach"),
@@ -89,7 +88,7 @@ async fn what_is_no_file_is_refused() {
 
 #[tokio::test]
 async fn the_lock_of_another_process_is_waited_for_and_then_a_timeout() {
-    run(Database::Sqlite, async |db: Fixture| {
+    run(Setting::Sqlite, async |db: Fixture| {
         db.deploy(["a"]).await;
         let options = ConnectOptions {
             statement_timeout: Duration::from_millis(100),
@@ -118,7 +117,7 @@ async fn the_lock_of_another_process_is_waited_for_and_then_a_timeout() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_fails_leaves_those_of_its_group_alone() {
-    run(Database::Sqlite, async |db: Fixture| {
+    run(Setting::Sqlite, async |db: Fixture| {
         db.deploy(["a"]).await;
         let taken = chain("a");
         db.enqueue(std::slice::from_ref(&taken)).await;
@@ -156,7 +155,7 @@ async fn a_write_that_fails_leaves_those_of_its_group_alone() {
 
 #[tokio::test]
 async fn the_database_keeps_its_settings() {
-    run(Database::Sqlite, async |db: Fixture| {
+    run(Setting::Sqlite, async |db: Fixture| {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("new.db").display());
         connect(&url, &create()).await.unwrap().close().await;

@@ -166,6 +166,9 @@ pub struct DeployArgs {
 /// `hardstop serve` and `hardstop worker`.
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
+    /// Run this type only. May be given again [default: all, or worker.types of hardstop.toml]
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<TypeName>,
     /// How many attempts run at once [default: 32, or worker.concurrency of hardstop.toml]
     #[arg(long, value_name = "N")]
     pub concurrency: Option<u32>,

@@ -2,6 +2,7 @@
 
 mod migrate;
 mod row;
+mod schema;
 mod transaction;
 mod wake;
 
@@ -19,6 +20,7 @@ use crate::migration;
 use crate::operation::{Access, Mode, Operation};
 use crate::store::Backend;
 use crate::{ConnectOptions, Listener, StoreError, Wake};
+use schema::Schema;
 use transaction::{PgTransaction, sql};
 
 /// Beside the statement's own timeout: for the way there and back, and for a server that is gone and
@@ -36,6 +38,7 @@ const PARTITIONED: [&str; 3] = ["job_body", "job_done", "job_attempt"];
 
 /// A Postgres database.
 pub(crate) struct Postgres {
+    schema: Arc<Schema>,
     options: PgConnectOptions,
     interpreter: Interpreter,
     main: PgPool,
@@ -51,6 +54,9 @@ type LostAt = Arc<Mutex<Option<Instant>>>;
 impl Postgres {
     pub(crate) async fn open(url: &str, options: &ConnectOptions) -> Result<Self, StoreError> {
         let timeout = options.statement_timeout;
+        let schema = Schema::new(options.schema.as_deref().unwrap_or(schema::DEFAULT))
+            .map_err(StoreError::Invalid)?;
+        let schema = Arc::new(schema);
         let base = PgConnectOptions::from_str(url)
             // The driver's words are not shown: they may quote the URL, and with it a password.
             .map_err(|_| bad_url(url, "not a Postgres URL"))?
@@ -90,7 +96,8 @@ impl Postgres {
         let asynchronous = base.clone().options([("synchronous_commit", "off")]);
         Ok(Self {
             lease: pool(&asynchronous, LEASE_CONNECTIONS, timeout, &lost_at),
-            notifier: wake::Notifier::start(main.clone(), timeout + GRACE),
+            notifier: wake::Notifier::start(main.clone(), Arc::clone(&schema), timeout + GRACE),
+            schema,
             main,
             options: migrating,
             interpreter,
@@ -105,7 +112,7 @@ impl Postgres {
             Access::Read | Access::Write => &self.main,
         };
         let mut connection = pool.acquire().await?;
-        let running = execute(&mut connection, operation, mode);
+        let running = execute(&mut connection, &self.schema, operation, mode);
         let result = tokio::time::timeout(self.interpreter.timeout + GRACE, running).await;
         match result {
             Ok(Err(error)) => {
@@ -128,14 +135,18 @@ impl Postgres {
 
 async fn execute<O: Operation>(
     connection: &mut PgConnection,
+    schema: &Schema,
     operation: &O,
     mode: Mode,
 ) -> Result<O::Output, StoreError> {
     if !mode.atomic {
-        return operation.run(&mut PgTransaction(connection)).await;
+        return operation.run(&mut PgTransaction(connection, schema)).await;
     }
     let mut transaction = connection.begin().await?;
-    match operation.run(&mut PgTransaction(&mut transaction)).await {
+    match operation
+        .run(&mut PgTransaction(&mut transaction, schema))
+        .await
+    {
         Ok(output) => {
             transaction.commit().await?;
             Ok(output)
@@ -218,7 +229,7 @@ impl Backend for Postgres {
         let applied = self
             .interpreter
             .within(migration::TIMEOUT, async {
-                migrate::migrate(self.options.connect().await?).await
+                migrate::migrate(self.options.connect().await?, &self.schema).await
             })
             .await?;
         self.maintain().await?;
@@ -228,7 +239,7 @@ impl Backend for Postgres {
     async fn check_schema(&self) -> Result<(), StoreError> {
         self.interpreter
             .within(self.interpreter.timeout + GRACE, async {
-                migrate::check(&mut *self.main.acquire().await?).await
+                migrate::check(&mut *self.main.acquire().await?, &self.schema).await
             })
             .await
     }
@@ -237,7 +248,7 @@ impl Backend for Postgres {
         for table in PARTITIONED {
             self.interpreter
                 .within(self.interpreter.timeout + GRACE, async {
-                    sql!("make_partitions")
+                    sql!(self.schema, "make_partitions")
                         .bind(table)
                         .execute(&self.main)
                         .await?;
@@ -256,7 +267,10 @@ impl Backend for Postgres {
         let timeout = self.interpreter.timeout + GRACE;
         let options = self.main.connect_options();
         self.interpreter
-            .within(timeout, wake::listen((*options).clone(), timeout))
+            .within(
+                timeout,
+                wake::listen((*options).clone(), Arc::clone(&self.schema), timeout),
+            )
             .await
     }
 

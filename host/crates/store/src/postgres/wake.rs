@@ -8,11 +8,11 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::schema::Schema;
 use super::transaction::sql;
 use crate::wake::{Signal, SignalListener};
 use crate::{Listener, StoreError, Wake};
 
-const CHANNEL: &str = "hardstop";
 /// The least time between two notifications of one process. Each takes a lock of the whole database
 /// at its commit.
 const NOTIFY_INTERVAL: Duration = Duration::from_millis(10);
@@ -28,10 +28,10 @@ pub(super) struct Notifier {
 }
 
 impl Notifier {
-    pub(super) fn start(pool: PgPool, timeout: Duration) -> Self {
+    pub(super) fn start(pool: PgPool, schema: Arc<Schema>, timeout: Duration) -> Self {
         let signal = Arc::new(Signal::default());
         let (closing, closed) = watch::channel(false);
-        let task = tokio::spawn(notify(pool, timeout, Arc::clone(&signal), closed));
+        let task = tokio::spawn(notify(pool, schema, timeout, Arc::clone(&signal), closed));
         Self {
             signal,
             closing,
@@ -54,6 +54,7 @@ impl Notifier {
 
 async fn notify(
     pool: PgPool,
+    schema: Arc<Schema>,
     timeout: Duration,
     signal: Arc<Signal>,
     mut closed: watch::Receiver<bool>,
@@ -66,7 +67,7 @@ async fn notify(
         };
         let words: Vec<&str> = signal.take().into_iter().map(Wake::word).collect();
         if !words.is_empty() {
-            let sent = sql!("notify").bind(words).execute(&pool);
+            let sent = sql!(schema, "notify").bind(words).execute(&pool);
             // Nobody waits for it, and workers look by themselves too.
             match tokio::time::timeout(timeout, sent).await {
                 Ok(Ok(_)) => {}
@@ -87,6 +88,7 @@ async fn notify(
 /// Opens a listener on a connection of its own.
 pub(super) async fn listen(
     options: PgConnectOptions,
+    schema: Arc<Schema>,
     timeout: Duration,
 ) -> Result<Box<dyn Listener>, StoreError> {
     let pool = PgPoolOptions::new()
@@ -96,27 +98,34 @@ pub(super) async fn listen(
         .max_lifetime(None)
         .idle_timeout(None)
         .connect_lazy_with(options);
-    let listener = connect(&pool).await?;
+    let listener = connect(&pool, &schema).await?;
     let signal = Arc::new(Signal::default());
-    let feeder = tokio::spawn(feed(pool, listener, Arc::clone(&signal), timeout));
+    let feeder = tokio::spawn(feed(pool, schema, listener, Arc::clone(&signal), timeout));
     Ok(Box::new(SignalListener::new(signal, Some(feeder))))
 }
 
-async fn connect(pool: &PgPool) -> Result<PgListener, sqlx::Error> {
+async fn connect(pool: &PgPool, schema: &Schema) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
+    // The channel is the schema's, whose stores wake each other and nobody else.
+    listener.listen(schema.name()).await?;
     Ok(listener)
 }
 
 /// Raises what is heard. After any loss of the connection, anything may have been missed.
-async fn feed(pool: PgPool, mut listener: PgListener, signal: Arc<Signal>, timeout: Duration) {
+async fn feed(
+    pool: PgPool,
+    schema: Arc<Schema>,
+    mut listener: PgListener,
+    signal: Arc<Signal>,
+    timeout: Duration,
+) {
     loop {
         hear(&mut listener, &signal, timeout).await;
         drop(listener);
         let mut delay = Duration::from_millis(50);
         listener = loop {
-            match tokio::time::timeout(timeout, connect(&pool)).await {
+            match tokio::time::timeout(timeout, connect(&pool, &schema)).await {
                 Ok(Ok(listener)) => break listener,
                 Ok(Err(error)) => tracing::debug!(%error, "cannot listen for wake-ups"),
                 Err(_) => tracing::debug!("cannot listen for wake-ups in time"),

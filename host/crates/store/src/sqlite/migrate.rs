@@ -11,12 +11,12 @@ use crate::view::{View, all};
 const TABLE: &str = "hardstop_migration";
 
 fn migrator() -> Migrator {
-    migration::migrator(migration::migrations!("sqlite"), TABLE)
+    migration::migrator(migration::migrations!("sqlite"), TABLE, str::to_owned)
 }
 
 /// Applies what is missing, all in one immediate transaction: of two processes that begin at once, the
 /// second waits and finds nothing to do.
-pub(super) async fn migrate(mut connection: SqliteConnection) -> Result<Vec<String>, StoreError> {
+pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
     let migrator = migrator();
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     transaction
@@ -34,7 +34,6 @@ pub(super) async fn migrate(mut connection: SqliteConnection) -> Result<Vec<Stri
         .await
         .map_err(migration::failed)?;
     transaction.commit().await?;
-    connection.close().await?;
     Ok(migration::applied_since(&migrator, &before))
 }
 

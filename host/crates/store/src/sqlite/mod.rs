@@ -13,7 +13,7 @@ use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::connect::bad_url;
@@ -30,25 +30,35 @@ use writer::{Call, Letter, Writer};
 /// mailbox.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// The path that stands for a database in memory. A name may follow, by which another store of this process
+/// opens the same one.
+const MEMORY: &str = ":memory:";
+
 /// A SQLite file.
 pub(crate) struct Sqlite {
     options: SqliteConnectOptions,
     interpreter: Interpreter,
     letters: mpsc::Sender<Letter>,
-    readers: SqlitePool,
+    /// None for a database in memory, which only the writer's connection can see: it reads, too.
+    readers: Option<SqlitePool>,
     signals: Signals,
 }
 
 impl Sqlite {
     pub(crate) async fn open(path: &str, options: &ConnectOptions) -> Result<Self, StoreError> {
         let url = format!("sqlite://{path}");
-        let path = file(&url, path)?;
+        let memory = path.starts_with(MEMORY);
+        let path = match path.strip_prefix(MEMORY) {
+            Some("") => PathBuf::from(format!("/hardstop-{}", uuid::Uuid::now_v7())),
+            Some(name) => PathBuf::from(format!("/hardstop-{name}")),
+            None => file(&url, path)?,
+        };
         let timeout = options.statement_timeout;
         let interpreter = Interpreter {
             database: path.display().to_string(),
             timeout,
         };
-        if !options.create && !path.exists() {
+        if !memory && !options.create && !path.exists() {
             return Err(interpreter.unreachable("the file does not exist"));
         }
         let base = SqliteConnectOptions::new()
@@ -67,10 +77,20 @@ impl Sqlite {
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal);
+        // SQLite's own file system in memory: connections of one process that name the same file share it.
+        let writing = match memory {
+            true => writing
+                .vfs("memdb")
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Memory),
+            false => writing,
+        };
         let reading = base.create_if_missing(false).pragma("query_only", "1");
 
-        let prepare = Self::prepare(&writing, options.create);
-        interpreter.within(timeout + GRACE, prepare).await?;
+        if !memory {
+            let prepare = Self::prepare(&writing, options.create);
+            interpreter.within(timeout + GRACE, prepare).await?;
+        }
         let signals = Signals::default();
         let letters = Writer::start(writing.clone(), interpreter.clone(), signals.clone())
             .await
@@ -78,8 +98,8 @@ impl Sqlite {
         let readers = SqlitePoolOptions::new()
             .max_connections(options.connections.max(1))
             .acquire_timeout(timeout)
-            .test_before_acquire(false)
-            .connect_lazy_with(reading);
+            .test_before_acquire(false);
+        let readers = (!memory).then(|| readers.connect_lazy_with(reading));
         Ok(Self {
             options: writing,
             interpreter,
@@ -94,8 +114,9 @@ impl Sqlite {
     async fn prepare(options: &SqliteConnectOptions, create: bool) -> Result<(), StoreError> {
         let mut connection = connect(options).await?;
         if create && migrate::is_empty(&mut connection).await? {
-            migrate::migrate(connection).await?;
+            migrate::migrate(&mut connection).await?;
         }
+        connection.close().await?;
         Ok(())
     }
 
@@ -112,6 +133,18 @@ impl Sqlite {
             .unwrap_or_else(|_| Err(self.interpreter.unreachable("the writer has stopped")))
     }
 
+    /// Has the writer do what needs its connection.
+    async fn on_writer<T>(
+        &self,
+        letter: impl FnOnce(oneshot::Sender<T>) -> Letter,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(letter(reply)).await?;
+        answer
+            .await
+            .map_err(|_| self.interpreter.unreachable("the writer has stopped"))
+    }
+
     async fn send(&self, letter: Letter) -> Result<(), StoreError> {
         self.letters
             .send(letter)
@@ -119,8 +152,11 @@ impl Sqlite {
             .map_err(|_| self.interpreter.unreachable("the store is closed"))
     }
 
-    async fn read<O: Operation>(&self, operation: &O) -> Result<O::Output, StoreError> {
-        let mut connection = self.readers.acquire().await?;
+    async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        let Some(readers) = &self.readers else {
+            return self.write(operation).await;
+        };
+        let mut connection = readers.acquire().await?;
         let mut transaction = SqliteTransaction {
             connection: &mut connection,
             now: writer::now(),
@@ -162,12 +198,6 @@ fn file(url: &str, path: &str) -> Result<PathBuf, StoreError> {
     if path.contains('?') {
         return Err(bad_url(url, "a SQLite URL takes no parameters"));
     }
-    if path == ":memory:" {
-        return Err(bad_url(
-            url,
-            "a database in memory would be lost with the process: name a file",
-        ));
-    }
     Ok(Path::new(path).to_path_buf())
 }
 
@@ -175,7 +205,7 @@ impl Backend for Sqlite {
     async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
         self.within(async {
             match operation.mode().access {
-                Access::Read => self.read(&operation).await,
+                Access::Read => self.read(operation).await,
                 // Leases are as durable as the rest: the transaction is shared.
                 Access::Write | Access::Lease => self.write(operation).await,
             }
@@ -188,13 +218,23 @@ impl Backend for Sqlite {
     }
 
     async fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        let migrate = async { migrate::migrate(connect(&self.options).await?).await };
+        let migrate = async {
+            match self.readers {
+                Some(_) => migrate::migrate(&mut connect(&self.options).await?).await,
+                None => self.on_writer(Letter::Migrate).await?,
+            }
+        };
         self.interpreter.within(migration::TIMEOUT, migrate).await
     }
 
     async fn check_schema(&self) -> Result<(), StoreError> {
-        self.within(async { migrate::check(&mut *self.readers.acquire().await?).await })
-            .await
+        self.within(async {
+            match &self.readers {
+                Some(readers) => migrate::check(&mut *readers.acquire().await?).await,
+                None => self.on_writer(Letter::Check).await?,
+            }
+        })
+        .await
     }
 
     async fn maintain(&self) -> Result<(), StoreError> {
@@ -209,14 +249,7 @@ impl Backend for Sqlite {
     async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {
         let signal = Arc::new(Signal::default());
         self.signals.add(&signal);
-        let (reply, begun) = oneshot::channel();
-        self.within(async {
-            self.send(Letter::Poll(reply)).await?;
-            begun
-                .await
-                .map_err(|_| self.interpreter.unreachable("the writer has stopped"))
-        })
-        .await?;
+        self.within(self.on_writer(Letter::Poll)).await?;
         Ok(Box::new(SignalListener::new(signal, None)))
     }
 
@@ -225,6 +258,8 @@ impl Backend for Sqlite {
         if self.letters.send(Letter::Stop(reply)).await.is_ok() {
             let _ = stopped.await;
         }
-        self.readers.close().await;
+        if let Some(readers) = &self.readers {
+            readers.close().await;
+        }
     }
 }

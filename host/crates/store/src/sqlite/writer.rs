@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions as _, Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use super::migrate;
 use super::transaction::{SqliteTransaction, sql};
 use crate::error::Interpreter;
 use crate::operation::Operation;
@@ -27,6 +28,10 @@ pub(super) enum Letter {
     Write(Box<dyn Write>),
     /// Begin to look for commits of other processes; answered when that has begun.
     Poll(oneshot::Sender<()>),
+    /// Migrate over this connection, which alone sees a database in memory.
+    Migrate(oneshot::Sender<Result<Vec<String>, StoreError>>),
+    /// Check the schema over this connection.
+    Check(oneshot::Sender<Result<(), StoreError>>),
     /// Close the connection.
     Stop(oneshot::Sender<()>),
 }
@@ -138,11 +143,11 @@ impl Writer {
             };
             let stopped = match letter {
                 Some(Letter::Write(first)) => self.gather(first).await,
-                Some(Letter::Poll(reply)) => {
-                    self.begin_polling(reply).await;
+                Some(Letter::Stop(reply)) => Some(reply),
+                Some(other) => {
+                    self.do_now(other).await;
                     None
                 }
-                Some(Letter::Stop(reply)) => Some(reply),
                 // Every sender is gone, and so is the store.
                 None => break,
             };
@@ -157,6 +162,35 @@ impl Writer {
         }
     }
 
+    /// Does what is no write and does not stop.
+    async fn do_now(&mut self, letter: Letter) {
+        match letter {
+            Letter::Poll(reply) => self.begin_polling(reply).await,
+            Letter::Migrate(reply) => {
+                let result = match self.connected().await {
+                    Ok(connection) => migrate::migrate(connection).await,
+                    Err(error) => Err(error),
+                };
+                let _ = reply.send(result.map_err(|error| self.interpreter.read(error)));
+            }
+            Letter::Check(reply) => {
+                let result = match self.connected().await {
+                    Ok(connection) => migrate::check(connection).await,
+                    Err(error) => Err(error),
+                };
+                let _ = reply.send(result.map_err(|error| self.interpreter.read(error)));
+            }
+            Letter::Write(_) | Letter::Stop(_) => {}
+        }
+    }
+
+    async fn connected(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        Ok(match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(self.options.connect().await?),
+        })
+    }
+
     /// Commits the first write and whatever else is waiting. Returns a stop that came with it.
     async fn gather(&mut self, first: Box<dyn Write>) -> Option<oneshot::Sender<()>> {
         let mut group = vec![first];
@@ -164,8 +198,8 @@ impl Writer {
         while group.len() < GROUP_MAX && stopped.is_none() {
             match self.letters.try_recv() {
                 Ok(Letter::Write(write)) => group.push(write),
-                Ok(Letter::Poll(reply)) => self.begin_polling(reply).await,
                 Ok(Letter::Stop(reply)) => stopped = Some(reply),
+                Ok(other) => self.do_now(other).await,
                 Err(_) => break,
             }
         }
@@ -182,10 +216,7 @@ impl Writer {
 
     /// One transaction. An operation that fails is undone alone, as far as SQLite lets it.
     async fn commit(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => none.insert(self.options.connect().await?),
-        };
+        let connection = self.connected().await?;
         let result = match group {
             [only] => alone(connection, only).await,
             many => together(connection, many).await,

@@ -22,19 +22,25 @@ macro_rules! suite {
         mod sqlite {
             suite!(@store Sqlite $($module { $($case),+ })+);
         }
+        mod sqlite_memory {
+            suite!(@store SqliteMemory $($module { $($case),+ })+);
+        }
         mod postgres {
             suite!(@store Postgres $($module { $($case),+ })+);
+        }
+        mod postgres_schema {
+            suite!(@store PostgresSchema $($module { $($case),+ })+);
         }
     };
     (@store $store:ident $($module:ident { $($case:ident),+ })+) => {$(
         mod $module {
             use crate::conformance::$module as cases;
-            use crate::fixture::{Database, run};
+            use crate::fixture::{Setting, run};
 
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    run(Database::$store, cases::$case).await;
+                    run(Setting::$store, cases::$case).await;
                 }
             )+
         }
@@ -198,15 +204,21 @@ suite! {
 
 mod unmigrated {
     use super::migrate;
-    use crate::fixture::{Database, run_unmigrated};
+    use crate::fixture::{Setting, run_unmigrated};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn sqlite_two_at_once() {
-        run_unmigrated(Database::Sqlite, migrate::two_at_once_apply_each_once).await;
+        run_unmigrated(Setting::Sqlite, migrate::two_at_once_apply_each_once).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn postgres_schema_two_at_once() {
+        let case = migrate::two_at_once_apply_each_once;
+        run_unmigrated(Setting::PostgresSchema, case).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn postgres_two_at_once() {
-        run_unmigrated(Database::Postgres, migrate::two_at_once_apply_each_once).await;
+        run_unmigrated(Setting::Postgres, migrate::two_at_once_apply_each_once).await;
     }
 }

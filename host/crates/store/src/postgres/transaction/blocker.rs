@@ -13,7 +13,7 @@ use crate::view::{self, Awaiting, Blocker, FinalJob, View, all};
 #[async_trait]
 impl BlockerStatements for PgTransaction<'_> {
     async fn mark_blocking(&mut self, chains: &[ChainId]) -> Result<Vec<ChainId>, StoreError> {
-        let rows = sql!("mark_blocking")
+        let rows = sql!(self.1, "mark_blocking")
             .bind(column(chains, |chain| chain.0))
             .fetch_all(&mut *self.0)
             .await?;
@@ -21,7 +21,7 @@ impl BlockerStatements for PgTransaction<'_> {
     }
 
     async fn final_jobs(&mut self, chains: &[ChainId]) -> Result<Vec<FinalJob>, StoreError> {
-        let rows = sql!("final_jobs")
+        let rows = sql!(self.1, "final_jobs")
             .bind(column(chains, |chain| chain.0))
             .fetch_all(&mut *self.0)
             .await?;
@@ -29,7 +29,7 @@ impl BlockerStatements for PgTransaction<'_> {
     }
 
     async fn block(&mut self, rows: &[BlockerRow]) -> Result<(), StoreError> {
-        sql!("block")
+        sql!(self.1, "block")
             .bind(column(rows, |row| row.job_id))
             .bind(column(rows, |row| row.position))
             .bind(column(rows, |row| row.chain_id))
@@ -40,7 +40,7 @@ impl BlockerStatements for PgTransaction<'_> {
     }
 
     async fn reaches(&mut self, chain: ChainId, from: &[ChainId]) -> Result<bool, StoreError> {
-        let row = sql!("reaches")
+        let row = sql!(self.1, "reaches")
             .bind(chain.0)
             .bind(column(from, |chain| chain.0))
             .fetch_optional(&mut *self.0)
@@ -49,7 +49,7 @@ impl BlockerStatements for PgTransaction<'_> {
     }
 
     async fn tail(&mut self, chain: ChainId) -> Result<Option<JobId>, StoreError> {
-        let row = sql!("tail")
+        let row = sql!(self.1, "tail")
             .bind(chain.0)
             .fetch_optional(&mut *self.0)
             .await?;
@@ -57,12 +57,15 @@ impl BlockerStatements for PgTransaction<'_> {
     }
 
     async fn closures(&mut self, limit: i64) -> Result<Vec<ChainId>, StoreError> {
-        let rows = sql!("closures").bind(limit).fetch_all(&mut *self.0).await?;
+        let rows = sql!(self.1, "closures")
+            .bind(limit)
+            .fetch_all(&mut *self.0)
+            .await?;
         all(&rows, |row| row.uuid("chain_id").map(ChainId))
     }
 
     async fn clear_closures(&mut self, chains: &[ChainId]) -> Result<(), StoreError> {
-        sql!("clear_closures")
+        sql!(self.1, "clear_closures")
             .bind(column(chains, |chain| chain.0))
             .execute(&mut *self.0)
             .await?;
@@ -74,7 +77,7 @@ impl BlockerStatements for PgTransaction<'_> {
         chains: &[ChainId],
         limit: i64,
     ) -> Result<Vec<Awaiting>, StoreError> {
-        let rows = sql!("awaiting")
+        let rows = sql!(self.1, "awaiting")
             .bind(column(chains, |chain| chain.0))
             .bind(limit)
             .fetch_all(&mut *self.0)
@@ -83,7 +86,7 @@ impl BlockerStatements for PgTransaction<'_> {
     }
 
     async fn close_blockers(&mut self, rows: &[Awaiting]) -> Result<Vec<JobId>, StoreError> {
-        let rows = sql!("close_blockers")
+        let rows = sql!(self.1, "close_blockers")
             .bind(column(rows, |row| row.job.0))
             .bind(column(rows, |row| row.position))
             .bind(column(rows, |row| row.closed_by.0))
@@ -96,7 +99,7 @@ impl BlockerStatements for PgTransaction<'_> {
         &mut self,
         closed: &[(JobId, i32)],
     ) -> Result<Vec<(JobId, State)>, StoreError> {
-        let rows = sql!("unblock")
+        let rows = sql!(self.1, "unblock")
             .bind(column(closed, |(job, _)| job.0))
             .bind(column(closed, |(_, closed)| *closed))
             .fetch_all(&mut *self.0)
@@ -108,7 +111,7 @@ impl BlockerStatements for PgTransaction<'_> {
         &mut self,
         jobs: &[JobId],
     ) -> Result<Vec<(JobId, BlockerResult)>, StoreError> {
-        let rows = sql!("blocker_results")
+        let rows = sql!(self.1, "blocker_results")
             .bind(column(jobs, |job| job.0))
             .bind(BLOCKER_OUTPUT_BYTES_MAX as i64)
             .fetch_all(&mut *self.0)
@@ -117,7 +120,7 @@ impl BlockerStatements for PgTransaction<'_> {
     }
 
     async fn override_blockers(&mut self, job: JobId) -> Result<(), StoreError> {
-        sql!("override_blockers")
+        sql!(self.1, "override_blockers")
             .bind(job.0)
             .execute(&mut *self.0)
             .await?;
@@ -125,7 +128,7 @@ impl BlockerStatements for PgTransaction<'_> {
     }
 
     async fn blockers_of(&mut self, job: JobId) -> Result<Vec<Blocker>, StoreError> {
-        let rows = sql!("blockers_of")
+        let rows = sql!(self.1, "blockers_of")
             .bind(job.0)
             .fetch_all(&mut *self.0)
             .await?;
@@ -137,7 +140,7 @@ impl BlockerStatements for PgTransaction<'_> {
         job: JobId,
         closed_by: &[(i32, Option<JobId>)],
     ) -> Result<(), StoreError> {
-        sql!("point_blockers")
+        sql!(self.1, "point_blockers")
             .bind(job.0)
             .bind(column(closed_by, |(position, _)| *position))
             .bind(column(closed_by, |(_, job)| job.map(|job| job.0)))
@@ -147,7 +150,7 @@ impl BlockerStatements for PgTransaction<'_> {
     }
 
     async fn hold_back(&mut self, job: JobId, open: i32) -> Result<(), StoreError> {
-        sql!("hold_back")
+        sql!(self.1, "hold_back")
             .bind(job.0)
             .bind(open)
             .execute(&mut *self.0)
@@ -156,7 +159,7 @@ impl BlockerStatements for PgTransaction<'_> {
     }
 
     async fn mark_awaited(&mut self, job: JobId) -> Result<(), StoreError> {
-        sql!("mark_awaited")
+        sql!(self.1, "mark_awaited")
             .bind(job.0)
             .execute(&mut *self.0)
             .await?;

@@ -12,7 +12,7 @@ use crate::view::{self, View, all};
 #[async_trait]
 impl KeyStatements for PgTransaction<'_> {
     async fn take_keys(&mut self, rows: &[&KeyRow]) -> Result<Vec<ChainId>, StoreError> {
-        let rows = sql!("take_keys")
+        let rows = sql!(self.1, "take_keys")
             .bind(column(rows, |row| row.type_id))
             .bind(column(rows, |row| row.key.as_str()))
             .bind(column(rows, |row| row.chain_id))
@@ -22,7 +22,7 @@ impl KeyStatements for PgTransaction<'_> {
     }
 
     async fn key_holders(&mut self, rows: &[&KeyRow]) -> Result<Vec<KeyedChain>, StoreError> {
-        let rows = sql!("key_holders")
+        let rows = sql!(self.1, "key_holders")
             .bind(column(rows, |row| row.type_id))
             .bind(column(rows, |row| row.key.as_str()))
             .fetch_all(&mut *self.0)
@@ -31,7 +31,7 @@ impl KeyStatements for PgTransaction<'_> {
     }
 
     async fn recent_chains(&mut self, rows: &[&KeyRow]) -> Result<Vec<KeyedChain>, StoreError> {
-        let rows = sql!("recent_chains")
+        let rows = sql!(self.1, "recent_chains")
             .bind(column(rows, |row| row.type_id))
             .bind(column(rows, |row| row.key.as_str()))
             .bind(column(rows, |row| row.chain_id))
@@ -42,7 +42,7 @@ impl KeyStatements for PgTransaction<'_> {
     }
 
     async fn drop_keys(&mut self, chains: &[ChainId]) -> Result<(), StoreError> {
-        sql!("drop_keys")
+        sql!(self.1, "drop_keys")
             .bind(column(chains, |chain| chain.0))
             .execute(&mut *self.0)
             .await?;
@@ -50,7 +50,7 @@ impl KeyStatements for PgTransaction<'_> {
     }
 
     async fn reopen_key(&mut self, chain: ChainId) -> Result<(), StoreError> {
-        sql!("reopen_key")
+        sql!(self.1, "reopen_key")
             .bind(chain.0)
             .execute(&mut *self.0)
             .await?;
@@ -58,7 +58,7 @@ impl KeyStatements for PgTransaction<'_> {
     }
 
     async fn rival(&mut self, job: JobId) -> Result<Option<ChainId>, StoreError> {
-        let row = sql!("rival")
+        let row = sql!(self.1, "rival")
             .bind(job.0)
             .fetch_optional(&mut *self.0)
             .await?;

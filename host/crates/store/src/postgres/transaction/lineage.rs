@@ -11,7 +11,7 @@ use crate::view::{View, all};
 #[async_trait]
 impl LineageStatements for PgTransaction<'_> {
     async fn lock_lineage(&mut self, roots: &[ChainId]) -> Result<Vec<(ChainId, u64)>, StoreError> {
-        let rows = sql!("lock_lineage")
+        let rows = sql!(self.1, "lock_lineage")
             .bind(column(roots, |chain| chain.0))
             .fetch_all(&mut *self.0)
             .await?;
@@ -21,7 +21,7 @@ impl LineageStatements for PgTransaction<'_> {
     }
 
     async fn grow_lineage(&mut self, more: &[(ChainId, i64)]) -> Result<(), StoreError> {
-        sql!("grow_lineage")
+        sql!(self.1, "grow_lineage")
             .bind(column(more, |(root, _)| root.0))
             .bind(column(more, |(_, more)| *more))
             .execute(&mut *self.0)

@@ -10,27 +10,28 @@ mod blocker;
 mod key;
 mod lineage;
 
+use super::schema::Schema;
 use crate::StoreError;
 use crate::record::*;
 use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow, UsageRow};
 use crate::transaction::{JobPage, Transaction};
 use crate::view::{self, Claimed, Held, Reopened, View, all};
 
-/// A statement of this directory.
+/// A statement of this directory, in a schema.
 macro_rules! sql {
-    ($name:literal) => {
-        sqlx::query(include_str!(concat!(
+    ($schema:expr, $name:literal) => {
+        sqlx::query($schema.sql(include_str!(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/src/postgres/sql/",
             $name,
             ".sql"
-        )))
+        ))))
     };
 }
 pub(super) use sql;
 
-/// A connection, inside a transaction or between two.
-pub(super) struct PgTransaction<'c>(pub(super) &'c mut PgConnection);
+/// A connection, inside a transaction or between two, and the schema that it works in.
+pub(super) struct PgTransaction<'c>(pub(super) &'c mut PgConnection, pub(super) &'c Schema);
 
 /// One column of a row list.
 pub(super) fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec<T> {
@@ -48,7 +49,7 @@ impl Transaction for PgTransaction<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        sql!("insert")
+        sql!(self.1, "insert")
             .bind(column(rows, |row| row.id))
             .bind(column(rows, |row| row.chain_id))
             .bind(column(rows, |row| row.type_id))
@@ -72,7 +73,7 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn existing(&mut self, ids: &[JobId]) -> Result<Option<JobId>, StoreError> {
-        let row = sql!("existing")
+        let row = sql!(self.1, "existing")
             .bind(column(ids, |id| id.0))
             .fetch_optional(&mut *self.0)
             .await?;
@@ -80,7 +81,7 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn claim(&mut self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-        let rows = sql!("claim")
+        let rows = sql!(self.1, "claim")
             .bind(column(&request.quotas, |(type_id, _)| type_id.0))
             .bind(column(&request.quotas, |(_, quota)| *quota as i32))
             .bind(request.token.0)
@@ -91,7 +92,7 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn heartbeat(&mut self, session: SessionId) -> Result<bool, StoreError> {
-        let row = sql!("heartbeat")
+        let row = sql!(self.1, "heartbeat")
             .bind(session.0)
             .fetch_optional(&mut *self.0)
             .await?;
@@ -99,7 +100,7 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn held(&mut self, session: SessionId) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
-        let rows = sql!("held")
+        let rows = sql!(self.1, "held")
             .bind(i64::from(session.0))
             .fetch_all(&mut *self.0)
             .await?;
@@ -111,7 +112,7 @@ impl Transaction for PgTransaction<'_> {
             return Ok(Vec::new());
         }
         let fuel: Vec<Option<i64>> = column(rows, |row| row.usage.as_ref().and_then(|u| u.fuel));
-        let rows = sql!("finish")
+        let rows = sql!(self.1, "finish")
             .bind(column(rows, |row| row.id))
             .bind(column(rows, |row| row.held))
             .bind(column(rows, |row| row.token))
@@ -137,7 +138,7 @@ impl Transaction for PgTransaction<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sql!("requeue")
+        let rows = sql!(self.1, "requeue")
             .bind(column(rows, |row| row.id))
             .bind(column(rows, |row| row.held))
             .bind(column(rows, |row| row.delay_ms))
@@ -155,7 +156,7 @@ impl Transaction for PgTransaction<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        sql!("attempt")
+        sql!(self.1, "attempt")
             .bind(column(rows, |row| row.job_id))
             .bind(column(rows, |row| row.token))
             .bind(column(rows, |row| row.started_at))
@@ -179,7 +180,7 @@ impl Transaction for PgTransaction<'_> {
         if leases.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sql!("settled")
+        let rows = sql!(self.1, "settled")
             .bind(column(leases, |(id, _)| id.0))
             .bind(column(leases, |(_, token)| token.0))
             .fetch_all(&mut *self.0)
@@ -193,7 +194,7 @@ impl Transaction for PgTransaction<'_> {
         lease_duration_ms: i64,
         types: Option<&str>,
     ) -> Result<SessionId, StoreError> {
-        let row = sql!("open_session")
+        let row = sql!(self.1, "open_session")
             .bind(host)
             .bind(lease_duration_ms)
             .bind(types)
@@ -203,7 +204,7 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn end_session(&mut self, session: SessionId) -> Result<bool, StoreError> {
-        let row = sql!("end_session")
+        let row = sql!(self.1, "end_session")
             .bind(session.0)
             .fetch_optional(&mut *self.0)
             .await?;
@@ -211,7 +212,7 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn end_expired(&mut self) -> Result<(), StoreError> {
-        sql!("end_expired").execute(&mut *self.0).await?;
+        sql!(self.1, "end_expired").execute(&mut *self.0).await?;
         Ok(())
     }
 
@@ -220,7 +221,7 @@ impl Transaction for PgTransaction<'_> {
         session: Option<SessionId>,
         limit: i64,
     ) -> Result<Vec<(Held, Option<String>)>, StoreError> {
-        let rows = sql!("orphan")
+        let rows = sql!(self.1, "orphan")
             .bind(session.map(|session| i64::from(session.0)))
             .bind(limit)
             .fetch_all(&mut *self.0)
@@ -229,17 +230,22 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn promote(&mut self, limit: i64) -> Result<u64, StoreError> {
-        let done = sql!("promote").bind(limit).execute(&mut *self.0).await?;
+        let done = sql!(self.1, "promote")
+            .bind(limit)
+            .execute(&mut *self.0)
+            .await?;
         Ok(done.rows_affected())
     }
 
     async fn next_due(&mut self) -> Result<Option<i64>, StoreError> {
-        let row = sql!("next_due").fetch_optional(&mut *self.0).await?;
+        let row = sql!(self.1, "next_due")
+            .fetch_optional(&mut *self.0)
+            .await?;
         row.map(|row| row.int("due_in_us")).transpose()
     }
 
     async fn lock(&mut self, job: JobId) -> Result<Option<(Held, State)>, StoreError> {
-        let row = sql!("lock")
+        let row = sql!(self.1, "lock")
             .bind(job.0)
             .fetch_optional(&mut *self.0)
             .await?;
@@ -248,7 +254,7 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn final_state(&mut self, job: JobId) -> Result<Option<State>, StoreError> {
-        let row = sql!("final_state")
+        let row = sql!(self.1, "final_state")
             .bind(job.0)
             .fetch_optional(&mut *self.0)
             .await?;
@@ -256,7 +262,7 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn reopen(&mut self, job: JobId) -> Result<Option<Reopened>, StoreError> {
-        let row = sql!("reopen")
+        let row = sql!(self.1, "reopen")
             .bind(job.0)
             .fetch_optional(&mut *self.0)
             .await?;
@@ -269,7 +275,7 @@ impl Transaction for PgTransaction<'_> {
         name: &str,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        sql!("put_component")
+        sql!(self.1, "put_component")
             .bind(&digest.0[..])
             .bind(name)
             .bind(bytes)
@@ -283,7 +289,7 @@ impl Transaction for PgTransaction<'_> {
         deployment: &NewDeployment,
         specs: &str,
     ) -> Result<Timestamp, StoreError> {
-        let row = sql!("put_deployment")
+        let row = sql!(self.1, "put_deployment")
             .bind(deployment.id.0)
             .bind(&deployment.component.0[..])
             .bind(&deployment.name)
@@ -299,7 +305,7 @@ impl Transaction for PgTransaction<'_> {
         spec: &TypeSpec,
         text: &str,
     ) -> Result<TypeId, StoreError> {
-        let row = sql!("put_type")
+        let row = sql!(self.1, "put_type")
             .bind(spec.name.as_str())
             .bind(deployment.id.0)
             .bind(text)
@@ -309,7 +315,7 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = sql!("component_bytes")
+        let row = sql!(self.1, "component_bytes")
             .bind(&digest.0[..])
             .fetch_optional(&mut *self.0)
             .await?;
@@ -317,32 +323,38 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn components(&mut self) -> Result<Vec<Component>, StoreError> {
-        let rows = sql!("components").fetch_all(&mut *self.0).await?;
+        let rows = sql!(self.1, "components").fetch_all(&mut *self.0).await?;
         all(&rows, view::component)
     }
 
     async fn types(&mut self) -> Result<Vec<ActiveType>, StoreError> {
-        let rows = sql!("types").fetch_all(&mut *self.0).await?;
+        let rows = sql!(self.1, "types").fetch_all(&mut *self.0).await?;
         all(&rows, view::active_type)
     }
 
     async fn type_ids(&mut self) -> Result<Vec<(TypeName, TypeId)>, StoreError> {
-        let rows = sql!("type_ids").fetch_all(&mut *self.0).await?;
+        let rows = sql!(self.1, "type_ids").fetch_all(&mut *self.0).await?;
         all(&rows, view::type_number)
     }
 
     async fn job(&mut self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
-        let row = sql!("job").bind(id.0).fetch_optional(&mut *self.0).await?;
+        let row = sql!(self.1, "job")
+            .bind(id.0)
+            .fetch_optional(&mut *self.0)
+            .await?;
         row.map(|row| view::detail(&row)).transpose()
     }
 
     async fn attempts(&mut self, id: JobId) -> Result<Vec<AttemptRecord>, StoreError> {
-        let rows = sql!("attempts").bind(id.0).fetch_all(&mut *self.0).await?;
+        let rows = sql!(self.1, "attempts")
+            .bind(id.0)
+            .fetch_all(&mut *self.0)
+            .await?;
         all(&rows, view::attempt)
     }
 
     async fn jobs(&mut self, page: &JobPage) -> Result<Vec<JobSummary>, StoreError> {
-        let rows = sql!("jobs")
+        let rows = sql!(self.1, "jobs")
             .bind(page.before)
             .bind(page.type_id)
             .bind(&page.states)
@@ -355,22 +367,25 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn chain(&mut self, id: ChainId) -> Result<Vec<JobSummary>, StoreError> {
-        let rows = sql!("chain").bind(id.0).fetch_all(&mut *self.0).await?;
+        let rows = sql!(self.1, "chain")
+            .bind(id.0)
+            .fetch_all(&mut *self.0)
+            .await?;
         all(&rows, view::summary)
     }
 
     async fn sessions(&mut self) -> Result<Vec<Session>, StoreError> {
-        let rows = sql!("sessions").fetch_all(&mut *self.0).await?;
+        let rows = sql!(self.1, "sessions").fetch_all(&mut *self.0).await?;
         all(&rows, view::session)
     }
 
     async fn maintain(&mut self) -> Result<(), StoreError> {
-        sql!("maintain").execute(&mut *self.0).await?;
+        sql!(self.1, "maintain").execute(&mut *self.0).await?;
         Ok(())
     }
 
     async fn version(&mut self) -> Result<String, StoreError> {
-        let row = sql!("version").fetch_one(&mut *self.0).await?;
+        let row = sql!(self.1, "version").fetch_one(&mut *self.0).await?;
         row.text("version")
     }
 }
