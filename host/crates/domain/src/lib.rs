@@ -15,6 +15,7 @@ pub mod limit;
 pub mod outcome;
 pub mod quantity;
 pub mod retry;
+pub mod schedule;
 pub mod timestamp;
 pub mod transition;
 
@@ -25,5 +26,6 @@ pub use job_type::{TypeName, TypeSpec};
 pub use limit::{LimitName, Limits, LimitsPatch};
 pub use outcome::{Failure, LimitHit, LogEntry, LogLevel, Outcome, OutcomeKind, Report, Usage};
 pub use retry::RetryPolicy;
+pub use schedule::{Missed, Overlap, ScheduleName, ScheduleSpec, Timing, Zone};
 pub use timestamp::Timestamp;
 pub use transition::{Next, transition};
