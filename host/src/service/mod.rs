@@ -1,5 +1,7 @@
 //! The use cases: the only door to the store for everything that people and programs ask for.
 
+mod pause;
+mod schedule;
 mod start;
 
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use hardstop_store::{
 };
 use tokio::sync::OnceCell;
 
+pub use pause::PauseRequest;
+pub use schedule::ScheduleRequest;
 use start::start_error;
 pub use start::{GraphBlocker, GraphRequest, StartRequest};
 

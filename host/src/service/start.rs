@@ -74,7 +74,7 @@ impl Service {
     /// Starts chains. Every one is checked before the first is stored; each batch of 1,000 is one
     /// transaction.
     pub async fn start_many(&self, requests: Vec<StartRequest>) -> Result<Vec<Started>, Error> {
-        let catalogue = self.start_catalogue().await?;
+        let catalogue = self.catalogue().await?;
         let mut chains = Vec::with_capacity(requests.len());
         for request in requests {
             chains.push(self.new_chain(catalogue, request)?);
@@ -89,7 +89,7 @@ impl Service {
     /// Starts chains that wait for each other, all in one transaction or none. Answers in the order of
     /// the graph.
     pub async fn start_graph(&self, graph: Vec<GraphRequest>) -> Result<Vec<Started>, Error> {
-        let catalogue = self.start_catalogue().await?;
+        let catalogue = self.catalogue().await?;
         let mut ids: HashMap<String, ChainId> = HashMap::with_capacity(graph.len());
         let mut chains = Vec::with_capacity(graph.len());
         let mut waits = Vec::with_capacity(graph.len());

@@ -9,14 +9,16 @@
 //! ```
 //!
 //! Beside them the session renews the lease and learns what it no longer holds, and the maintenance
-//! loops promote, rescue and refresh. Nothing here holds a transaction, and no guest runs on the
+//! loops promote, rescue and refresh; schedules are fired and pauses ended at their time. Nothing here holds a transaction, and no guest runs on the
 //! threads that these loops run on.
 
 mod claimer;
 mod loader;
 mod maintenance;
+mod pause;
 mod runner;
 mod running;
+mod schedule;
 mod session;
 mod settler;
 
@@ -84,6 +86,10 @@ struct Signals {
     promote: Notify,
     /// Look for new deployments.
     refresh: Notify,
+    /// Look for schedules that are due.
+    schedule: Notify,
+    /// Look for pauses that are over.
+    pause: Notify,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,6 +185,8 @@ impl Worker {
         loops.spawn(maintenance::promote(Arc::clone(&shared)));
         loops.spawn(maintenance::rescue(Arc::clone(&shared)));
         loops.spawn(maintenance::refresh(Arc::clone(&shared)));
+        loops.spawn(schedule::fire(Arc::clone(&shared)));
+        loops.spawn(pause::end(Arc::clone(&shared)));
         loops.spawn(hear(Arc::clone(&shared), listener));
         let settler = tokio::spawn(settler::run(Arc::clone(&shared), settlement_queue));
         let claimer = tokio::spawn(claimer::run(Arc::clone(&shared), settlements));
@@ -244,6 +252,10 @@ async fn hear(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
         }
         if matches!(wake, Wake::Deployed | Wake::Any) {
             shared.signals.refresh.notify_one();
+        }
+        if matches!(wake, Wake::Rescheduled | Wake::Any) {
+            shared.signals.schedule.notify_one();
+            shared.signals.pause.notify_one();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hardstop_domain::{ChainId, SessionId, TypeName};
+use hardstop_domain::{ChainId, SessionId, Timestamp, TypeName};
 
 /// An operation that did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,9 @@ pub enum StoreError {
     /// A chain that does not exist.
     #[error("there is no chain {0}")]
     UnknownChain(ChainId),
+    /// A pause that would be over before it began.
+    #[error("a pause until {0} would be over already")]
+    PauseOver(Timestamp),
     /// Chains that wait for each other.
     #[error("chains block each other: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" waits for "))]
     BlockerCycle(Vec<ChainId>),

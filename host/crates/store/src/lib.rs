@@ -22,7 +22,7 @@ mod wake;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hardstop_domain::{ChainId, Digest, JobId, NewChain, SessionId, TypeName};
+use hardstop_domain::{ChainId, Digest, JobId, NewChain, ScheduleName, SessionId, TypeName};
 
 pub use connect::{ConnectOptions, connect};
 pub use error::StoreError;
@@ -134,6 +134,44 @@ pub trait Store: Send + Sync + 'static {
     /// (its attempt records stay), or a scheduled one at once. Reopens its chain.
     async fn retry(&self, job: JobId) -> Result<Retried, StoreError>;
 
+    // --- Pausing ---
+
+    /// Keeps jobs of a type, or all, from being claimed by any host, from the commit on. What runs goes
+    /// on, and so does a claim that had begun. A pause that is there already is replaced. Fails with
+    /// [`StoreError::UnknownType`], and with [`StoreError::PauseOver`] where its end has passed.
+    async fn pause(&self, pause: NewPause) -> Result<Pause, StoreError>;
+    /// Ends the pause of a type, or of everything; each is a pause of its own. Says whether there was
+    /// one. Wakes idle workers.
+    async fn resume(&self, type_name: Option<&TypeName>) -> Result<bool, StoreError>;
+    /// The pauses in force: of everything first, then by type.
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError>;
+    /// Forgets the pauses that are over, and then wakes idle workers. They stopped to count at their time.
+    async fn end_pauses(&self) -> Result<EndedPauses, StoreError>;
+
+    // --- Scheduling ---
+
+    /// Makes a schedule, or changes the one of its name: whether that is paused, and what it did, stays,
+    /// and so does the time at which it is due next if the timing is the same.
+    async fn put_schedule(&self, schedule: NewSchedule) -> Result<PutSchedule, StoreError>;
+    /// Every schedule, by name.
+    async fn schedules(&self) -> Result<Vec<Schedule>, StoreError>;
+    /// One schedule in full.
+    async fn schedule(&self, name: &ScheduleName) -> Result<Option<ScheduleDetail>, StoreError>;
+    /// Pauses or resumes a schedule; times in between are not made up for. Says whether there is one.
+    async fn set_schedule_paused(
+        &self,
+        name: &ScheduleName,
+        paused: bool,
+    ) -> Result<bool, StoreError>;
+    /// Deletes a schedule and its history; chains that it started stay. Says whether there was one.
+    async fn delete_schedule(&self, name: &ScheduleName) -> Result<bool, StoreError>;
+    /// Starts a chain of a schedule now, paused or not, whatever became of the one before. When it is
+    /// due next stays. None where there is no such schedule.
+    async fn trigger_schedule(&self, name: &ScheduleName) -> Result<Option<ChainId>, StoreError>;
+    /// Does what the schedules have to do that are due, a bounded batch; each in a transaction of its
+    /// own, once across all hosts. One that cannot start its chain records why and goes on.
+    async fn fire_due(&self, check: &FireCheck) -> Result<Fired, StoreError>;
+
     // --- Reading ---
 
     /// One job in full, with its attempts.
@@ -176,4 +214,6 @@ pub enum Wake {
     Cancelled,
     /// A type was deployed.
     Deployed,
+    /// A schedule or a pause was changed: what is due next may be due sooner.
+    Rescheduled,
 }

@@ -328,6 +328,17 @@ impl AttemptRow {
     }
 }
 
+/// What became of a time of a schedule.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct FireRow {
+    /// Microseconds since 1970.
+    pub(crate) at: i64,
+    pub(crate) result: i16,
+    #[serde(serialize_with = "hex_option")]
+    pub(crate) chain_id: Option<Uuid>,
+    pub(crate) note: Option<String>,
+}
+
 /// Fails with a sentence where the text is too long, or is not one that both databases can hold.
 pub(crate) fn check_payload(what: &str, text: &str) -> Result<(), String> {
     if text.len() > PAYLOAD_BYTES_MAX {

@@ -7,12 +7,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hardstop_domain::job::DELAY_MS_MAX;
-use hardstop_domain::{ChainId, Digest, JobId, NewChain, SessionId, State, TypeName};
+use hardstop_domain::{
+    ChainId, Digest, JobId, NewChain, ScheduleName, SessionId, State, TypeId, TypeName,
+};
 
 use crate::operation::deploy::Deploy;
 use crate::operation::enqueue::{Enqueue, Existing, TypeIds};
+use crate::operation::fire::{self, Fire, PassOver};
 use crate::operation::lease::{Beat, Claim, EndSession, GiveBack, OpenSession, Promote, Rescue};
 use crate::operation::operate::{Cancel, CancelChain, Reschedule, Retry, WhyNot};
+use crate::operation::pause::{ALL_TYPES, BeginPause, EndPause, EndPauses};
+use crate::operation::schedule::{self, Put};
 use crate::operation::settle::{Planned, Settle, types_named};
 use crate::operation::unblock::{Aftermath, Unblock};
 use crate::operation::{Operation, read};
@@ -37,6 +42,9 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn listen(&self) -> impl Future<Output = Result<Box<dyn Listener>, StoreError>> + Send;
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
+
+/// How many schedules one call of `fire_due` fires.
+const DUE_MAX: i64 = 100;
 
 /// The store.
 pub(crate) struct SqlStore<B> {
@@ -69,6 +77,21 @@ impl<B: Backend> SqlStore<B> {
             .unwrap_or_else(PoisonError::into_inner)
             .extend(all);
         Ok(self.known_types(&names))
+    }
+
+    /// The number of a type that must exist.
+    async fn type_id(&self, name: &TypeName) -> Result<TypeId, StoreError> {
+        let types = self.type_ids(std::iter::once(name)).await?;
+        let known = types.get(name).copied();
+        known.ok_or_else(|| StoreError::UnknownType(name.clone()))
+    }
+
+    /// What stands for a type in a pause; none: for all.
+    async fn pausable(&self, name: Option<&TypeName>) -> Result<TypeId, StoreError> {
+        match name {
+            None => Ok(ALL_TYPES),
+            Some(name) => self.type_id(name).await,
+        }
     }
 
     fn known_types(&self, names: &HashSet<&TypeName>) -> TypeIds {
@@ -128,6 +151,7 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn maintain(&self) -> Result<(), StoreError> {
         self.backend.run(read::Maintain).await?;
+        self.backend.run(schedule::Trim).await?;
         self.backend.maintain().await
     }
 
@@ -333,6 +357,131 @@ impl<B: Backend> Store for SqlStore<B> {
         }
     }
 
+    async fn pause(&self, pause: NewPause) -> Result<Pause, StoreError> {
+        let type_id = self.pausable(pause.type_name.as_ref()).await?;
+        let until = pause.until;
+        match self.backend.run(BeginPause::new(type_id, pause)?).await? {
+            Some(pause) => {
+                self.backend.wake(Wake::Rescheduled);
+                Ok(pause)
+            }
+            None => match until {
+                Some(PauseEnd::At(at)) => Err(StoreError::PauseOver(at)),
+                _ => Err(StoreError::Invalid(
+                    "a pause of no time is over at once".to_owned(),
+                )),
+            },
+        }
+    }
+
+    async fn resume(&self, type_name: Option<&TypeName>) -> Result<bool, StoreError> {
+        let type_id = self.pausable(type_name).await?;
+        let resumed = self.backend.run(EndPause(type_id)).await?;
+        self.wake_if(resumed, Wake::Ready);
+        Ok(resumed)
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.backend.run(read::Pauses).await
+    }
+
+    async fn end_pauses(&self) -> Result<EndedPauses, StoreError> {
+        let mut due_in_us = self.backend.run(read::NextResume).await?;
+        let mut count = 0;
+        if due_in_us.is_some_and(|us| us <= 0) {
+            count = self.backend.run(EndPauses).await?;
+            // Whichever host forgot them: this one knows that it was time.
+            self.backend.wake(Wake::Ready);
+            due_in_us = self.backend.run(read::NextResume).await?;
+        }
+        Ok(EndedPauses {
+            count,
+            next_due_in: due_in_us.map(due_in),
+        })
+    }
+
+    async fn put_schedule(&self, schedule: NewSchedule) -> Result<PutSchedule, StoreError> {
+        let type_id = self.type_id(&schedule.type_name).await?;
+        let put = self.backend.run(Put::new(schedule, type_id)?).await?;
+        self.wake_if(put.next_at.is_some(), Wake::Rescheduled);
+        Ok(put)
+    }
+
+    async fn schedules(&self) -> Result<Vec<Schedule>, StoreError> {
+        self.backend.run(read::Schedules).await
+    }
+
+    async fn schedule(&self, name: &ScheduleName) -> Result<Option<ScheduleDetail>, StoreError> {
+        self.backend.run(schedule::Detail(name.clone())).await
+    }
+
+    async fn set_schedule_paused(
+        &self,
+        name: &ScheduleName,
+        paused: bool,
+    ) -> Result<bool, StoreError> {
+        let name = name.clone();
+        let exists = self
+            .backend
+            .run(schedule::SetPaused { name, paused })
+            .await?;
+        self.wake_if(exists && !paused, Wake::Rescheduled);
+        Ok(exists)
+    }
+
+    async fn delete_schedule(&self, name: &ScheduleName) -> Result<bool, StoreError> {
+        self.backend.run(schedule::Delete(name.clone())).await
+    }
+
+    async fn trigger_schedule(&self, name: &ScheduleName) -> Result<Option<ChainId>, StoreError> {
+        let chain = self.backend.run(schedule::Trigger(name.clone())).await?;
+        self.wake_if(chain.is_some(), Wake::Ready);
+        Ok(chain)
+    }
+
+    async fn fire_due(&self, check: &FireCheck) -> Result<Fired, StoreError> {
+        let mut fired = Fired {
+            started: Vec::new(),
+            failed: Vec::new(),
+            next_due_in: None,
+        };
+        let due = self.backend.run(fire::Due { limit: DUE_MAX }).await?;
+        let next = due.iter().find(|(_, us)| *us > 0).cloned();
+        let due: Vec<_> = due.into_iter().filter(|(_, us)| *us <= 0).collect();
+        if due.is_empty() {
+            fired.next_due_in = next.map(|(_, us)| due_in(us));
+            return Ok(fired);
+        }
+        for (name, _) in due {
+            let one = Fire {
+                name: name.clone(),
+                check: Arc::clone(check),
+            };
+            match self.backend.run(one).await {
+                Ok(one) => {
+                    self.wake_if(!one.started.is_empty(), Wake::Ready);
+                    let started = one.started.into_iter().map(|chain| (name.clone(), chain));
+                    fired.started.extend(started);
+                    fired.failed.extend(one.failed.map(|why| (name, why)));
+                }
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    let recorded = error.is_unique();
+                    let why = error.to_string();
+                    let pass_over = PassOver {
+                        name: name.clone(),
+                        reason: (!recorded).then(|| why.clone()),
+                    };
+                    self.backend.run(pass_over).await?;
+                    fired.failed.push((name, why));
+                }
+            }
+        }
+        let next = self.backend.run(fire::Due { limit: 1 }).await?;
+        fired.next_due_in = next.first().map(|(_, us)| due_in(*us));
+        Ok(fired)
+    }
+
     async fn job(&self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
         self.backend.run(read::Job(id)).await
     }
@@ -366,6 +515,11 @@ impl<B: Backend> Store for SqlStore<B> {
     async fn close(&self) {
         self.backend.close().await;
     }
+}
+
+/// Microseconds until something is due, as a wait.
+fn due_in(us: i64) -> Duration {
+    Duration::from_micros(us.max(0).unsigned_abs())
 }
 
 /// Parts of a batch in which no job is twice, last one first. Two settlements of one job under

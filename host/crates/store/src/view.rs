@@ -1,5 +1,8 @@
 //! Reads rows of either database into records.
 
+pub(crate) mod pause;
+pub(crate) mod schedule;
+
 use hardstop_domain::outcome::Progress;
 use hardstop_domain::{
     ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, Lineage, LogEntry,
@@ -10,6 +13,7 @@ use uuid::Uuid;
 
 use crate::StoreError;
 use crate::record::*;
+pub(crate) use schedule::HeldSchedule;
 
 /// A row of either database. The five `get` methods differ by driver; the rest is the same.
 pub(crate) trait View {
@@ -61,6 +65,13 @@ pub(crate) trait View {
     fn type_name(&self, column: &'static str) -> Result<TypeName, StoreError> {
         self.text(column)?
             .parse()
+            .map_err(|error| StoreError::Corrupt(format!("{error}")))
+    }
+
+    fn name_option(&self, column: &'static str) -> Result<Option<TypeName>, StoreError> {
+        self.get_text(column)?
+            .map(|text| text.parse())
+            .transpose()
             .map_err(|error| StoreError::Corrupt(format!("{error}")))
     }
 

@@ -10,7 +10,13 @@ use tokio::task::JoinHandle;
 use crate::{Listener, Wake};
 
 /// Every kind, in the order in which they are told.
-const KINDS: [Wake; 4] = [Wake::Any, Wake::Ready, Wake::Cancelled, Wake::Deployed];
+const KINDS: [Wake; 5] = [
+    Wake::Any,
+    Wake::Ready,
+    Wake::Cancelled,
+    Wake::Deployed,
+    Wake::Rescheduled,
+];
 
 impl Wake {
     fn bit(self) -> u8 {
@@ -19,6 +25,7 @@ impl Wake {
             Self::Ready => 2,
             Self::Cancelled => 4,
             Self::Deployed => 8,
+            Self::Rescheduled => 16,
         }
     }
 
@@ -29,6 +36,7 @@ impl Wake {
             Self::Ready => "ready",
             Self::Cancelled => "cancelled",
             Self::Deployed => "deployed",
+            Self::Rescheduled => "rescheduled",
         }
     }
 

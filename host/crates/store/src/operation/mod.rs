@@ -2,9 +2,12 @@
 
 pub(crate) mod deploy;
 pub(crate) mod enqueue;
+pub(crate) mod fire;
 pub(crate) mod lease;
 pub(crate) mod operate;
+pub(crate) mod pause;
 pub(crate) mod read;
+pub(crate) mod schedule;
 pub(crate) mod settle;
 pub(crate) mod unblock;
 

@@ -31,6 +31,9 @@ macro_rules! read {
 read!(Components, components -> Vec<Component>);
 read!(Types, types -> Vec<ActiveType>);
 read!(TypeNumbers, type_ids -> Vec<(TypeName, TypeId)>);
+read!(Pauses, pauses -> Vec<Pause>);
+read!(NextResume, next_resume -> Option<i64>);
+read!(Schedules, schedules -> Vec<Schedule>);
 read!(Sessions, sessions -> Vec<Session>);
 read!(Version, version -> String);
 read!(ComponentBytes(digest: Digest), component_bytes -> Option<Vec<u8>>);

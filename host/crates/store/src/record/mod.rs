@@ -1,5 +1,8 @@
 //! What goes into the store and what comes out of it.
 
+mod pause;
+mod schedule;
+
 use std::time::Duration;
 
 use hardstop_domain::outcome::Progress;
@@ -8,6 +11,9 @@ use hardstop_domain::{
     NewChain, Next, OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
 };
 use serde::Serialize;
+
+pub use pause::*;
+pub use schedule::*;
 
 /// A component and the types that it is to serve.
 #[derive(Debug, Clone)]

@@ -4,6 +4,8 @@
 pub(crate) mod blocker;
 pub(crate) mod key;
 pub(crate) mod lineage;
+pub(crate) mod pause;
+pub(crate) mod schedule;
 
 use async_trait::async_trait;
 use hardstop_domain::{
@@ -22,7 +24,12 @@ use lineage::LineageStatements;
 /// transactions lock what they share in the same order. An empty list is no statement.
 #[async_trait]
 pub(crate) trait Transaction:
-    BlockerStatements + KeyStatements + LineageStatements + Send
+    BlockerStatements
+    + KeyStatements
+    + LineageStatements
+    + pause::PauseStatements
+    + schedule::ScheduleStatements
+    + Send
 {
     async fn insert(&mut self, rows: &[&JobRow]) -> Result<(), StoreError>;
     async fn existing(&mut self, ids: &[JobId]) -> Result<Option<JobId>, StoreError>;

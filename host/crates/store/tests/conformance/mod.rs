@@ -8,11 +8,13 @@ mod deploy;
 mod enqueue;
 mod lineage;
 mod migrate;
+mod pause;
 mod promote;
 mod read;
 mod reschedule;
 mod rescue;
 mod retry;
+mod schedule;
 mod session;
 mod settle;
 mod wake;
@@ -192,6 +194,28 @@ suite! {
         only_what_makes_work_wakes,
         a_cancellation_is_heard,
         every_change_that_makes_jobs_ready_is_heard,
+    }
+    pause {
+        a_paused_type_is_not_claimed_and_others_are,
+        everything_may_be_paused,
+        what_runs_goes_on,
+        a_pause_ends_at_its_time,
+        bad_pauses_are_refused,
+    }
+    schedule {
+        starts_its_chain_when_due,
+        three_hosts_at_once_fire_it_once,
+        skips_while_the_chain_before_is_open,
+        allows_and_queues,
+        missed_times_are_skipped_or_made_up_for,
+        a_long_absence_is_made_up_for_in_turns,
+        a_pause_makes_up_for_nothing,
+        a_trigger_starts_a_chain_and_leaves_its_time,
+        what_cannot_start_is_recorded_and_stays,
+        a_time_that_was_recorded_is_not_fired_again,
+        is_changed_and_deleted,
+        bad_schedules_are_refused,
+        changes_are_heard,
     }
     migrate {
         a_migrated_database_is_this_hosts,

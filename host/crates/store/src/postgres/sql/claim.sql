@@ -1,4 +1,5 @@
--- Leases ready jobs: per type a limit over the literal partial index, in turns between the types.
+-- Leases ready jobs: per type a limit over the literal partial index, in turns between the types;
+-- none of a type that is paused.
 --
 -- The session's row is locked FOR SHARE: a rescue that is about to end the session waits for this
 -- claim (and then sees its jobs), or this claim waits for the rescue (and then sees the session dead).
@@ -11,7 +12,10 @@ WITH lease AS MATERIALIZED (
 ), want AS MATERIALIZED (
     SELECT w.type_id, w.quota, w.turn
     FROM unnest($1::int4[], $2::int4[]) WITH ORDINALITY AS w (type_id, quota, turn)
-    WHERE (SELECT trusted FROM lease)
+    WHERE (SELECT trusted FROM lease) AND NOT EXISTS (
+        SELECT FROM hardstop.pause p
+        WHERE p.type_id IN (0, w.type_id) AND (p.until IS NULL OR p.until > clock_timestamp())
+    )
 ), candidate AS MATERIALIZED (
     SELECT c.id, w.turn, row_number() OVER (PARTITION BY w.type_id ORDER BY c.priority, c.due_at, c.id) AS round
     FROM want w CROSS JOIN LATERAL (

@@ -1,5 +1,8 @@
 //! The statements on Postgres. Row lists are bound column by column.
 
+mod pause;
+mod schedule;
+
 use async_trait::async_trait;
 use hardstop_domain::{
     ChainId, Digest, JobId, LeaseToken, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec,

@@ -1,4 +1,5 @@
--- Leases ready jobs: per type a limit over the literal partial index, in turns between the types.
+-- Leases ready jobs: per type a limit over the literal partial index, in turns between the types;
+-- none of a type that is paused.
 -- Differs by necessity: SQLite has no LATERAL, so each type's candidates come as one JSON list from a
 -- correlated subquery. The writer is alone in its transaction: nothing needs to be locked.
 -- ?1: JSON list of [type, quota]. ?2: the token. ?3: the most in all. ?4: now. ?5: the largest quota.
@@ -6,7 +7,9 @@ UPDATE job_live
 SET state = 5, lease_token = ?2, attempt = attempt + 1, run = run + 1, claimed_at = ?4
 WHERE id IN (
     SELECT unhex(c.value)
-    FROM json_each(?1) w CROSS JOIN json_each((
+    FROM json_each(?1) w CROSS JOIN json_each(CASE WHEN NOT EXISTS (
+        SELECT 1 FROM pause p WHERE p.type_id IN (0, w.value ->> 0) AND (p.until IS NULL OR p.until > ?4)
+    ) THEN (
         SELECT json_group_array(hex(r.id))
         FROM (
             SELECT j.id FROM job_live j
@@ -14,7 +17,7 @@ WHERE id IN (
             ORDER BY j.priority, j.due_at, j.id
             LIMIT ?5
         ) r
-    )) c
+    ) END) c
     WHERE c.key < w.value ->> 1
       AND EXISTS (SELECT 1 FROM session s WHERE s.id = ?2 >> 32 AND NOT s.dead AND s.expires_at > ?4)
     ORDER BY c.key, w.key

@@ -2,6 +2,8 @@
 //! statement per row would cross to the connection's thread and back for each.
 
 use std::collections::HashMap;
+mod pause;
+mod schedule;
 
 use async_trait::async_trait;
 use hardstop_domain::{

@@ -1,0 +1,2 @@
+-- Whether a chain is open. $1: the chain.
+SELECT EXISTS (SELECT FROM hardstop.job_live WHERE chain_id = $1) AS open

@@ -1,0 +1,55 @@
+//! The statements about pauses.
+
+use async_trait::async_trait;
+use hardstop_domain::TypeId;
+
+use super::{PgTransaction, sql};
+use crate::StoreError;
+use crate::record::{NewPause, Pause};
+use crate::transaction::pause::PauseStatements;
+use crate::view::pause::{self as view, end_us};
+use crate::view::{View, all};
+
+#[async_trait]
+impl PauseStatements for PgTransaction<'_> {
+    async fn pause(
+        &mut self,
+        type_id: TypeId,
+        pause: &NewPause,
+    ) -> Result<Option<Pause>, StoreError> {
+        let (at_us, after_us) = end_us(pause.until);
+        let row = sql!(self.1, "pause")
+            .bind(type_id.0)
+            .bind(at_us)
+            .bind(after_us)
+            .bind(&pause.actor)
+            .bind(&pause.note)
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.map(|row| view::paused(&row, pause.type_name.clone()))
+            .transpose()
+    }
+
+    async fn resume(&mut self, type_id: TypeId) -> Result<bool, StoreError> {
+        let row = sql!(self.1, "resume")
+            .bind(type_id.0)
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.map_or(Ok(false), |row| row.flag("paused"))
+    }
+
+    async fn pauses(&mut self) -> Result<Vec<Pause>, StoreError> {
+        let rows = sql!(self.1, "pauses").fetch_all(&mut *self.0).await?;
+        all(&rows, view::pause)
+    }
+
+    async fn end_pauses(&mut self) -> Result<u64, StoreError> {
+        let done = sql!(self.1, "end_pauses").execute(&mut *self.0).await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn next_resume(&mut self) -> Result<Option<i64>, StoreError> {
+        let row = sql!(self.1, "next_resume").fetch_one(&mut *self.0).await?;
+        row.int_option("due_in_us")
+    }
+}

@@ -1,0 +1,2 @@
+-- Forgets pauses that are over. They have not counted since. ?1: now.
+DELETE FROM pause WHERE until <= ?1

@@ -1,0 +1,2 @@
+-- One schedule. The writer is alone in its transaction: nothing needs to be locked. ?1: its name. ?2: now.
+SELECT s.*, ?2 AS now FROM schedule s WHERE s.name = ?1
