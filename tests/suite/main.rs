@@ -27,6 +27,7 @@ mod cli;
 mod crash;
 mod job;
 mod pickup;
+mod schedule;
 mod tidy;
 mod worker;
 mod zoo;

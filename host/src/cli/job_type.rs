@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use hardstop_domain::LimitName;
 use hardstop_domain::quantity::{format_duration_ms, format_size};
-use hardstop_store::ActiveType;
+use hardstop_store::{ActiveType, Pause};
 use serde_json::{Value, json};
 
 use super::args::TypeCommand;
@@ -17,7 +17,15 @@ pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode
     match command {
         TypeCommand::List => {
             let types = service.types().await?;
-            let printed: Vec<Value> = types.iter().map(to_json).collect();
+            let pauses = service.pauses().await?;
+            let printed: Vec<Value> = types
+                .iter()
+                .map(|active| {
+                    let mut value = to_json(active);
+                    value["paused"] = json!(pause_of(active, &pauses));
+                    value
+                })
+                .collect();
             context.output.many(&printed, || {
                 output::table(
                     [
@@ -28,8 +36,11 @@ pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode
                         "memory",
                         "attempts",
                         "deployed",
+                        "paused",
                     ],
-                    types.iter().map(row),
+                    types
+                        .iter()
+                        .map(|active| row(active, pause_of(active, &pauses))),
                 )
             });
             if types.is_empty() && context.output.is_human() {
@@ -45,7 +56,16 @@ pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(active: &ActiveType) -> [String; 7] {
+/// The pause that keeps a type from being claimed: that of everything, or its own.
+fn pause_of<'p>(active: &ActiveType, pauses: &'p [Pause]) -> Option<&'p Pause> {
+    let concerns = |pause: &&Pause| match &pause.type_name {
+        None => true,
+        Some(name) => *name == active.spec.name,
+    };
+    pauses.iter().find(concerns)
+}
+
+fn row(active: &ActiveType, pause: Option<&Pause>) -> [String; 8] {
     let limits = &active.spec.limits;
     [
         active.spec.name.to_string(),
@@ -55,6 +75,13 @@ fn row(active: &ActiveType) -> [String; 7] {
         format_size(limits.memory_bytes_max),
         active.spec.retry.attempts_max.to_string(),
         active.deployed_at.to_string(),
+        match pause {
+            None => String::new(),
+            Some(Pause { until: None, .. }) => "yes".to_owned(),
+            Some(Pause {
+                until: Some(until), ..
+            }) => format!("until {until}"),
+        },
     ]
 }
 

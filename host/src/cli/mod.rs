@@ -10,7 +10,9 @@ mod job;
 mod job_type;
 mod migrate;
 mod output;
+mod pause;
 mod run;
+mod schedule;
 mod start;
 mod worker;
 
@@ -114,6 +116,10 @@ fn execute(cli: Cli) -> Result<ExitCode, Error> {
             Command::Job(command) => job::execute(&context, command).await,
             Command::Component(command) => component::execute(&context, command).await,
             Command::Type(command) => job_type::execute(&context, command).await,
+            Command::Schedule(command) => schedule::execute(&context, command).await,
+            Command::Pause(args) => pause::pause(&context, args).await,
+            Command::Resume(target) => pause::resume(&context, target).await,
+            Command::Pauses => pause::list(&context).await,
             Command::Migrate => migrate::execute(&context).await,
             Command::Doctor => doctor::execute(&context).await,
         }

@@ -15,7 +15,7 @@ use hardstop_store::{
 use tokio::sync::OnceCell;
 
 pub use pause::PauseRequest;
-pub use schedule::ScheduleRequest;
+pub use schedule::{ScheduleRequest, upcoming};
 use start::start_error;
 pub use start::{GraphBlocker, GraphRequest, StartRequest};
 

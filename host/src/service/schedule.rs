@@ -180,7 +180,7 @@ fn schedule_error(error: ScheduleError) -> Error {
         ScheduleError::TimeZone(_) => "write an IANA name, such as Europe/Berlin or UTC",
         ScheduleError::Interval(ms) => {
             return Error::usage(format!("`every` = {}: {message}", format_duration_ms(ms)))
-                .hint("for longer intervals, give --cron");
+                .hint("give --every 1s or more; for years, give --cron");
         }
         ScheduleError::MissedCap(_) => "give --missed-cap a number from 1 to 1000",
     };

@@ -136,7 +136,7 @@ impl Service {
         }
     }
 
-    async fn start_catalogue(&self) -> Result<&Catalogue, Error> {
+    pub(super) async fn catalogue(&self) -> Result<&Catalogue, Error> {
         self.catalogue
             .get_or_try_init(|| async {
                 Ok::<_, Error>(Catalogue::new(self.types().await?, &Catalogue::default()))

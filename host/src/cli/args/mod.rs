@@ -1,11 +1,17 @@
 //! What the command line looks like. No behaviour here.
 
+mod pause;
+mod schedule;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hardstop_domain::quantity::{parse_duration, parse_size};
 use hardstop_domain::{ChainId, JobId, LimitsPatch, OnBlockerFailure, State, Timestamp, TypeName};
+
+pub use pause::{PauseArgs, PauseTarget};
+pub use schedule::{MissedArg, OverlapArg, PutArgs, ScheduleCommand};
 
 /// A job executor that can stop what it runs.
 ///
@@ -75,6 +81,15 @@ pub enum Command {
     /// Look at deployed job types.
     #[command(subcommand)]
     Type(TypeCommand),
+    /// Start chains again and again: by the calendar, or every so often.
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Keep jobs of a type, or all, from being claimed. What runs goes on.
+    Pause(PauseArgs),
+    /// End a pause.
+    Resume(PauseTarget),
+    /// List what is paused.
+    Pauses,
     /// Bring the database's schema to this version.
     Migrate,
     /// Look for what would keep Hardstop from working here.

@@ -187,6 +187,35 @@ pub async fn allows_and_queues(db: Fixture) {
     assert_eq!(jobs(&db).await, 6);
 }
 
+#[expect(dead_code, reason = "to be listed once blockers are stored")]
+pub async fn a_queued_chain_waits_for_the_one_before(db: Fixture) {
+    let [a] = db.deploy(["a"]).await;
+    put(&db, "s", hourly(Overlap::Queue)).await;
+    let mut chains = Vec::new();
+    for _ in 0..3 {
+        due_ago(&db, "s", 1_000).await;
+        chains.push(fire(&db).await.started.remove(0).1);
+    }
+    let states = async |expected: [State; 3]| {
+        for (chain, expected) in chains.iter().zip(expected) {
+            assert_eq!(db.state(JobId(chain.0)).await, expected);
+        }
+    };
+    states([State::Ready, State::Blocked, State::Blocked]).await;
+    // However the one before ends.
+    let session = db.session().await;
+    let job = db.claim_one(session, a).await;
+    db.settle(settlement(&job, Next::Discard)).await;
+    states([State::Discarded, State::Ready, State::Blocked]).await;
+    finish_one(&db, a).await;
+    states([State::Discarded, State::Completed, State::Ready]).await;
+    finish_one(&db, a).await;
+    // Nothing to wait for.
+    due_ago(&db, "s", 1_000).await;
+    let chain = fire(&db).await.started.remove(0).1;
+    assert_eq!(db.state(JobId(chain.0)).await, State::Ready);
+}
+
 pub async fn missed_times_are_skipped_or_made_up_for(db: Fixture) {
     db.deploy(["a"]).await;
     // Due ten and a half minutes ago and every minute since: ten were missed, and the last one not.
