@@ -174,7 +174,7 @@ fn bad_schedules_are_refused_with_a_hint(kind: Kind) {
     for (args, parts) in [
         (
             vec!["--cron", "0 25 * * *"],
-            vec!["`25` is not a hour: 0 to 23", "hint: write minute, hour"],
+            vec!["`25` is no hour: 0 to 23", "hint: write minute, hour"],
         ),
         (vec!["--cron", "0 0 31 2 *"], vec!["never fires", "hint: "]),
         (vec!["--cron", "0 0 * *"], vec!["has 4 fields, not 5"]),

@@ -4,7 +4,7 @@
 //! because the crates at hand do less or much more: `cronexpr` 1.7 leaves a day out when its time falls
 //! into the gap of a change to summer time, fires twice in the repeated hour, and reads the system's time
 //! zones; `croner` 4 does what is wanted, with a language several times as large (seconds, years, `L`,
-//! `W`, `#`) that both databases' hosts would have to keep for ever.
+//! `W`, `#`), all of which would have to be kept for ever once schedules are stored.
 
 use std::fmt;
 use std::str::FromStr;
@@ -51,7 +51,7 @@ pub enum CronError {
         fields: usize,
     },
     /// A field that cannot be read.
-    #[error("cron expression `{text}`: `{value}` is not a {field}: {expected}")]
+    #[error("cron expression `{text}`: `{value}` is no {field}: {expected}")]
     Field {
         /// The expression as given, cut.
         text: String,

@@ -245,24 +245,19 @@ pub enum Overlap {
 }
 
 /// What a schedule does about times that were missed: due more than [`MISSED_AFTER_MS`] ago.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Missed {
     /// Nothing.
     Skip,
     /// It starts one chain for all of them.
+    #[default]
     Once,
     /// It starts a chain for each of the last ones.
     All {
         /// How many, from 1 to [`MISSED_CAP_MAX`].
         cap: u32,
     },
-}
-
-impl Default for Missed {
-    fn default() -> Self {
-        Self::Once
-    }
 }
 
 impl Missed {

@@ -56,13 +56,12 @@ pub fn plan(
         fires.push((*at, FireKind::Missed));
     }
     let mut starts = 0;
-    let mut late = missed[late_from..].iter();
     // The first time of the present.
     let mut next_at = match missed.last() {
         Some(last) => spec.timing.next(*last, anchor),
         None => Some(due_at),
     };
-    for at in late.by_ref() {
+    for at in &missed[late_from..] {
         if starts == starts_max.max(1) {
             next_at = Some(*at);
             break;
