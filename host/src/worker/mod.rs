@@ -156,6 +156,7 @@ impl Worker {
         let session = store
             .open_session(&host, config.lease_duration, config.types().as_deref())
             .await?;
+        let lease = Arc::new(Lease::new(session));
         // Listen first, then look, then sleep.
         let listener = store.listen().await?;
         let (settlements, settlement_queue) = mpsc::channel(SETTLEMENT_QUEUE);
@@ -164,7 +165,7 @@ impl Worker {
             loader: Loader::new(Arc::clone(&store), sandbox),
             running: Running::default(),
             slots: Arc::new(Semaphore::new(config.concurrency as usize)),
-            lease: watch::Sender::new(Some(Arc::new(Lease::new(session)))),
+            lease: watch::Sender::new(Some(Arc::clone(&lease))),
             phase: watch::Sender::new(Phase::Working),
             signals: Signals::default(),
             store,
@@ -181,7 +182,7 @@ impl Worker {
         );
 
         let mut loops = JoinSet::new();
-        loops.spawn(session::renew(Arc::clone(&shared), host, session));
+        loops.spawn(session::renew(Arc::clone(&shared), host, lease));
         loops.spawn(maintenance::promote(Arc::clone(&shared)));
         loops.spawn(maintenance::rescue(Arc::clone(&shared)));
         loops.spawn(maintenance::refresh(Arc::clone(&shared)));

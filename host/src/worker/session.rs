@@ -100,15 +100,12 @@ impl Lease {
 /// The lease is trusted from the moment that a successful heartbeat was *sent*, for its duration
 /// less a quarter. When that has passed without another, guests are stopped before anybody else can
 /// have been given their jobs, and nothing is claimed until the database answers again.
-pub async fn renew(shared: Arc<Shared>, host: String, session: SessionId) {
+///
+/// `lease` is the published one: the first was opened before anything could be claimed under it.
+pub async fn renew(shared: Arc<Shared>, host: String, mut lease: Arc<Lease>) {
     let lease_duration = shared.config.lease_duration;
     let trust = lease_duration - lease_duration / 4;
     let period = lease_duration / 3;
-    let mut lease = Arc::new(Lease::new(session));
-    // The first lease was published by whoever opened the session.
-    if let Some(published) = shared.lease.borrow().clone() {
-        lease = published;
-    }
     let mut trusted_until = Instant::now() + trust;
     let mut pause = period;
     let mut sent_at = Instant::now();

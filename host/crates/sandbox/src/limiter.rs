@@ -42,8 +42,21 @@ impl Limiter {
         self.refused.map(|bytes| bytes as u64)
     }
 
-    fn grow(&mut self, current: usize, desired: usize) -> bool {
-        let more = desired.saturating_sub(current);
+    /// Grows something of so many elements, each of so many bytes.
+    fn grow(
+        &mut self,
+        element_bytes: usize,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> bool {
+        // Over the maximum that the module itself declares: the guest's own business.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return false;
+        }
+        let more = desired
+            .saturating_sub(current)
+            .saturating_mul(element_bytes);
         let total = self.held.saturating_add(more);
         if total > self.limit {
             self.refused.get_or_insert(total);
@@ -63,11 +76,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // Over the maximum that the module itself declares: the guest's own business.
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        Ok(self.grow(current, desired))
+        Ok(self.grow(1, current, desired, maximum))
     }
 
     fn table_growing(
@@ -76,11 +85,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        let bytes = |elements: usize| elements.saturating_mul(TABLE_ELEMENT_BYTES);
-        Ok(self.grow(bytes(current), bytes(desired)))
+        Ok(self.grow(TABLE_ELEMENT_BYTES, current, desired, maximum))
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
