@@ -8,7 +8,7 @@ use crate::context::{self, Attempt, ConfigError, Ctx, Host};
 use crate::failure::{self, Failure};
 use crate::handler::Entry;
 use crate::logger;
-use crate::next::{NextJob, Parts};
+use crate::next::{NextJob, OnBlockerFailure, Options, Parts};
 use crate::outcome::Outcome;
 use crate::recorder::LogEntry;
 
@@ -68,7 +68,20 @@ fn describe(entry: &Entry) -> JobType {
 fn attempt(job: Job) -> (Attempt, String) {
     let blockers = job.blockers.into_iter().map(|blocker| context::Blocker {
         chain_id: blocker.chain_id,
-        output: blocker.output,
+        result: match blocker.result {
+            types::BlockerResult::Completed(output) => context::BlockerResult::Completed(output),
+            types::BlockerResult::Failed(failure) => {
+                context::BlockerResult::Failed(context::BlockerFailure {
+                    state: match failure.state {
+                        types::BlockerState::Discarded => context::BlockerState::Discarded,
+                        types::BlockerState::Cancelled => context::BlockerState::Cancelled,
+                    },
+                    kind: failure.kind,
+                    message: failure.message,
+                })
+            }
+            types::BlockerResult::Gone => context::BlockerResult::Gone,
+        },
     });
     let attempt = Attempt {
         job_id: job.id,
@@ -99,10 +112,27 @@ fn started_job(parts: Parts) -> types::NextJob {
     types::NextJob {
         type_: parts.job_type,
         input: parts.input,
-        options: types::StartOptions {
-            delay_ms: parts.delay.map(whole_ms),
-            priority: parts.priority,
-        },
+        options: options(parts.options),
+    }
+}
+
+fn options(options: Options) -> types::StartOptions {
+    types::StartOptions {
+        delay_ms: options.delay.map(whole_ms),
+        priority: options.priority,
+        blockers: options.blockers,
+        on_blocker_failure: Some(match options.on_blocker_failure {
+            OnBlockerFailure::Cancel => types::OnBlockerFailure::Cancel,
+            OnBlockerFailure::Run => types::OnBlockerFailure::Run,
+            OnBlockerFailure::Hold => types::OnBlockerFailure::Hold,
+        }),
+        dedup: options.dedup.map(|dedup| types::Dedup {
+            key: dedup.key,
+            scope: match dedup.window {
+                None => types::DedupScope::Open,
+                Some(window) => types::DedupScope::Any(whole_ms(window)),
+            },
+        }),
     }
 }
 

@@ -119,12 +119,23 @@ impl Ctx {
         }
     }
 
+    /// The outputs of all blockers, in the order in which they were named. Where one has none, or does
+    /// not fit `T`, a fatal failure that says which and why.
+    pub fn outputs<T: DeserializeOwned>(&self) -> Result<Vec<T>, Failure> {
+        self.blockers().iter().map(Blocker::output).collect()
+    }
+
     /// Starts a chain with this job and returns the chain's id.
     ///
     /// The start is committed together with this attempt's outcome when the handler completes or
     /// continues, and dropped in every other case: a handler that fails has started nothing.
     ///
-    /// The job type needs `chains = true` in its `[types.<name>.capabilities]`.
+    /// With a [`key`](NextJob::key) it is decided with the commit whether the chain is superfluous; a
+    /// job of this attempt that has the id as a blocker then waits for the chain in whose favour it was
+    /// dropped.
+    ///
+    /// The job type needs `chains = true` in its `[types.<name>.capabilities]`. Its limits `children`,
+    /// `depth` and `descendants` say how many chains may come of one.
     pub fn start_chain(&self, job: NextJob) -> Result<String, StartError> {
         let parts = job
             .into_parts()
@@ -134,6 +145,15 @@ impl Ctx {
             Host::Imports => binding::start_chain(parts),
             Host::Recorder(record) => record.start_chain(parts),
         }
+    }
+
+    /// Starts a chain with each of these jobs and returns the chains' ids, in order. Stops at the first
+    /// that is refused.
+    pub fn start_chains(
+        &self,
+        jobs: impl IntoIterator<Item = NextJob>,
+    ) -> Result<Vec<String>, StartError> {
+        jobs.into_iter().map(|job| self.start_chain(job)).collect()
     }
 
     /// The value that the manifest gives to `key` in `[types.<name>.capabilities.config]`.
@@ -158,7 +178,51 @@ impl fmt::Debug for Ctx {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocker {
     pub(crate) chain_id: String,
-    pub(crate) output: String,
+    pub(crate) result: BlockerResult,
+}
+
+/// What a blocker came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlockerResult {
+    /// The output of the chain's last job, JSON text.
+    Completed(String),
+    /// The chain ended without an output. A handler sees this only where its job was started with
+    /// [`OnBlockerFailure::Run`](crate::OnBlockerFailure::Run).
+    Failed(BlockerFailure),
+    /// Nothing is known of it: its result is no longer kept, or an operator let the job run without it.
+    Gone,
+}
+
+/// Why a blocker has no output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlockerFailure {
+    /// How its last job ended.
+    pub state: BlockerState,
+    /// What the last attempt came to: `failed-fatal`, `timed-out-wall`, `out-of-memory` and so on.
+    pub kind: String,
+    /// One line for people.
+    pub message: String,
+}
+
+/// How a chain ends that has no output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockerState {
+    /// Its last job's attempts were exhausted, or it failed for good.
+    Discarded,
+    /// Its last job was cancelled.
+    Cancelled,
+}
+
+impl fmt::Display for BlockerFailure {
+    /// `discarded (timed-out-wall): stopped after 2s ...`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            BlockerState::Discarded => "discarded",
+            BlockerState::Cancelled => "cancelled",
+        };
+        write!(f, "{state} ({}): {}", self.kind, self.message)
+    }
 }
 
 impl Blocker {
@@ -167,16 +231,42 @@ impl Blocker {
         &self.chain_id
     }
 
-    /// The output of the chain's last job. Where it does not fit `T`, a fatal failure that says
-    /// where.
-    pub fn output<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        let what = format!("the output of chain {}", self.chain_id);
-        payload::read(&self.output, &what)
+    /// What it came to.
+    pub fn result(&self) -> &BlockerResult {
+        &self.result
     }
 
-    /// The output as JSON text.
-    pub fn output_json(&self) -> &str {
-        &self.output
+    /// The output of the chain's last job. Where there is none, or it does not fit `T`, a fatal failure
+    /// that says why, or where.
+    pub fn output<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        let chain = &self.chain_id;
+        match &self.result {
+            BlockerResult::Completed(output) => {
+                payload::read(output, &format!("the output of chain {chain}"))
+            }
+            BlockerResult::Failed(failure) => Err(Failure::fatal(format!(
+                "chain {chain}, which this job waited for, has no output: {failure}"
+            ))),
+            BlockerResult::Gone => Err(Failure::fatal(format!(
+                "the output of chain {chain}, which this job waited for, is no longer there"
+            ))),
+        }
+    }
+
+    /// The output as JSON text, where there is one.
+    pub fn output_json(&self) -> Option<&str> {
+        match &self.result {
+            BlockerResult::Completed(output) => Some(output),
+            _ => None,
+        }
+    }
+
+    /// Why it has no output, where the chain failed.
+    pub fn failure(&self) -> Option<&BlockerFailure> {
+        match &self.result {
+            BlockerResult::Failed(failure) => Some(failure),
+            _ => None,
+        }
     }
 }
 

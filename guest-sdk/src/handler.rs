@@ -86,7 +86,7 @@ fn run<H: Handler>(ctx: &Ctx, input: &str) -> Result<Outcome<String>, Failure> {
             &output,
             &format!("the output of job type `{}`", H::NAME),
         )?),
-        Outcome::ContinueWith(next) => Outcome::ContinueWith(next.into_parts()?.into()),
+        Outcome::ContinueWith(next) => Outcome::ContinueWith(next.into_continuation()?),
         Outcome::Snooze(delay) => Outcome::Snooze(delay),
     })
 }

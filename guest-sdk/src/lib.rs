@@ -68,10 +68,12 @@ mod outcome;
 mod payload;
 mod recorder;
 
-pub use context::{Blocker, ConfigError, Ctx, StartError};
+pub use context::{
+    Blocker, BlockerFailure, BlockerResult, BlockerState, ConfigError, Ctx, StartError,
+};
 pub use failure::{Failure, FailureKind};
 pub use handler::Handler;
-pub use next::NextJob;
+pub use next::{NextJob, OnBlockerFailure};
 pub use outcome::{HandlerResult, IntoOutcome, Outcome};
 pub use recorder::{LogEntry, ProgressReport, TestCtx};
 

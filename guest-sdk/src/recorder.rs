@@ -10,7 +10,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::context::{Attempt, Blocker, ConfigError, Ctx, Host, StartError};
+use crate::context::{
+    Attempt, Blocker, BlockerFailure, BlockerResult, BlockerState, ConfigError, Ctx, Host,
+    StartError,
+};
 use crate::failure::Failure;
 use crate::handler::{Entry, Handler};
 use crate::logger;
@@ -51,6 +54,7 @@ pub struct TestCtx {
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     chains_denied: Cell<bool>,
+    children_max: Cell<Option<usize>>,
     config: RefCell<BTreeMap<String, String>>,
     logs: RefCell<Vec<LogEntry>>,
     progress: RefCell<Vec<ProgressReport>>,
@@ -75,6 +79,13 @@ impl Record {
             return Err(StartError::Denied(rule));
         }
         let mut started = self.started.borrow_mut();
+        if let Some(max) = self.children_max.get()
+            && started.len() >= max
+        {
+            return Err(StartError::Limit(format!(
+                "the attempt has started {max} chains: limit `children` = {max}"
+            )));
+        }
         started.push(job.into());
         Ok(test_id(started.len()))
     }
@@ -188,9 +199,48 @@ impl TestCtx {
     #[must_use]
     pub fn with_blocker(self, output: &(impl Serialize + ?Sized)) -> Self {
         let output = serde_json::to_string(output).expect("a blocker's output that is JSON");
+        self.with_result(BlockerResult::Completed(output))
+    }
+
+    /// Adds a blocker that was discarded after an attempt that came to `kind`, such as
+    /// `timed-out-wall`.
+    #[must_use]
+    pub fn with_discarded_blocker(
+        self,
+        kind: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        self.with_failure(BlockerState::Discarded, kind.into(), message.into())
+    }
+
+    /// Adds a blocker that was cancelled.
+    #[must_use]
+    pub fn with_cancelled_blocker(self, message: impl Into<String>) -> Self {
+        self.with_failure(
+            BlockerState::Cancelled,
+            "cancelled".to_owned(),
+            message.into(),
+        )
+    }
+
+    /// Adds a blocker of which nothing is known any more.
+    #[must_use]
+    pub fn with_gone_blocker(self) -> Self {
+        self.with_result(BlockerResult::Gone)
+    }
+
+    fn with_failure(self, state: BlockerState, kind: String, message: String) -> Self {
+        self.with_result(BlockerResult::Failed(BlockerFailure {
+            state,
+            kind,
+            message,
+        }))
+    }
+
+    fn with_result(self, result: BlockerResult) -> Self {
         self.with(|attempt| {
             let chain_id = test_id(1_000 + attempt.blockers.len());
-            attempt.blockers.push(Blocker { chain_id, output });
+            attempt.blockers.push(Blocker { chain_id, result });
         })
     }
 
@@ -201,6 +251,14 @@ impl TestCtx {
             .config
             .borrow_mut()
             .insert(key.into(), value.into());
+        self
+    }
+
+    /// Refuses to start more chains than this, as the limit `children` does. Without it, there is no
+    /// limit.
+    #[must_use]
+    pub fn with_children_max(self, count: usize) -> Self {
+        self.record.children_max.set(Some(count));
         self
     }
 
@@ -244,6 +302,13 @@ impl TestCtx {
     /// The chains that the handler started, in order.
     pub fn started(&self) -> Vec<NextJob> {
         self.record.started.borrow().clone()
+    }
+
+    /// The ids that the handler got for them, in order.
+    pub fn started_ids(&self) -> Vec<String> {
+        (1..=self.record.started.borrow().len())
+            .map(test_id)
+            .collect()
     }
 }
 
@@ -292,12 +357,62 @@ mod tests {
             panic!("two blockers");
         };
         assert_eq!(numbers.output::<Vec<u32>>(), Ok(vec![1, 2]));
-        assert_eq!(text.output_json(), "\"text\"");
+        assert_eq!(text.output_json(), Some("\"text\""));
         assert_ne!(numbers.chain_id(), text.chain_id());
 
         let failure = text.output::<u32>().expect_err("a misfit");
         assert_eq!(failure.kind, FailureKind::Fatal);
         assert!(failure.message.contains(text.chain_id()), "{failure}");
+    }
+
+    #[test]
+    fn a_blocker_without_an_output_says_why() {
+        let ctx = Ctx::for_test()
+            .with_blocker(&7)
+            .with_discarded_blocker("timed-out-wall", "stopped after 2s")
+            .with_cancelled_blocker("cancelled by ada")
+            .with_gone_blocker();
+        let [good, discarded, cancelled, gone] = ctx.blockers() else {
+            panic!("four blockers");
+        };
+        assert_eq!((good.output(), good.failure()), (Ok(7), None));
+        for (blocker, reason) in [
+            (
+                discarded,
+                "has no output: discarded (timed-out-wall): stopped after 2s",
+            ),
+            (
+                cancelled,
+                "has no output: cancelled (cancelled): cancelled by ada",
+            ),
+            (gone, "is no longer there"),
+        ] {
+            assert_eq!(blocker.output_json(), None);
+            let failure = blocker.output::<u32>().expect_err("no output");
+            assert_eq!(failure.kind, FailureKind::Fatal);
+            assert!(failure.message.contains(reason), "{failure}");
+            assert!(failure.message.contains(blocker.chain_id()), "{failure}");
+        }
+        let failure = discarded.failure().expect("a failure");
+        assert_eq!(failure.state, BlockerState::Discarded);
+        assert_eq!(gone.result(), &BlockerResult::Gone);
+        let failure = ctx.outputs::<u32>().expect_err("the second has none");
+        assert!(failure.message.contains(discarded.chain_id()), "{failure}");
+        let ctx = Ctx::for_test().with_blocker(&1).with_blocker(&2);
+        assert_eq!(ctx.outputs::<u32>(), Ok(vec![1, 2]));
+    }
+
+    #[test]
+    fn chains_are_started_up_to_a_limit() {
+        let ctx = Ctx::for_test().with_children_max(2);
+        let jobs = (0..3).map(|number| NextJob::named("a", &number));
+        let error = ctx.start_chains(jobs).expect_err("one too many");
+        assert_eq!(
+            error,
+            StartError::Limit("the attempt has started 2 chains: limit `children` = 2".to_owned())
+        );
+        assert_eq!(ctx.started().len(), 2);
+        assert_eq!(ctx.started_ids().len(), 2);
     }
 
     #[test]

@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use hardstop_domain::job::{DELAY_MS_MAX, PRIORITY_MAX, PRIORITY_MIN};
+use hardstop_domain::dedup::DedupError;
+use hardstop_domain::job::{BLOCKERS_MAX, DELAY_MS_MAX, PRIORITY_MAX, PRIORITY_MIN};
 use hardstop_domain::limit::LimitError;
 use hardstop_domain::quantity::{format_duration_ms, format_size};
-use hardstop_domain::{Limits, NewJob, TypeId, TypeName};
+use hardstop_domain::{Limits, LimitsPatch, NewChain, NewJob, TypeId, TypeName};
 use hardstop_store::ActiveType;
 use serde_json::Value;
 
@@ -86,6 +87,12 @@ pub enum StartError {
     /// A delay out of range.
     #[error("a delay of {} is over {}", format_duration_ms(*.0), format_duration_ms(DELAY_MS_MAX))]
     Delay(u64),
+    /// Too many blockers.
+    #[error("{0} blockers are more than the {BLOCKERS_MAX} that a job may have")]
+    Blockers(usize),
+    /// A deduplication that cannot be used.
+    #[error(transparent)]
+    Dedup(#[from] DedupError),
 }
 
 impl Catalogue {
@@ -125,23 +132,34 @@ impl Catalogue {
         self.by_name.values()
     }
 
-    /// Whether a job may be started: type, input, limits, priority and delay.
+    /// Whether a chain may be started: its key and its first job.
+    pub fn check_chain(&self, chain: &NewChain, ceiling: &Limits) -> Result<(), StartError> {
+        if let Some(dedup) = &chain.dedup {
+            dedup.check()?;
+        }
+        self.check_start(&chain.first, ceiling)
+    }
+
+    /// Whether a job may be started: type, input, limits, priority, delay and the number of blockers.
     pub fn check_start(&self, job: &NewJob, ceiling: &Limits) -> Result<(), StartError> {
         self.by_name(&job.type_name)?.check_start(job, ceiling)
     }
 }
 
 impl Entry {
-    fn check_start(&self, job: &NewJob, ceiling: &Limits) -> Result<(), StartError> {
+    /// The limits of a job that lowers them so.
+    pub fn limits(&self, asked: &LimitsPatch, ceiling: &Limits) -> Result<Limits, StartError> {
         let spec = &self.active.spec;
-        let type_name = || spec.name.clone();
-        let limits =
-            spec.limits
-                .for_job(ceiling, &job.limits)
-                .map_err(|error| StartError::Limit {
-                    type_name: type_name(),
-                    error,
-                })?;
+        spec.limits
+            .for_job(ceiling, asked)
+            .map_err(|error| StartError::Limit {
+                type_name: spec.name.clone(),
+                error,
+            })
+    }
+
+    fn check_start(&self, job: &NewJob, ceiling: &Limits) -> Result<(), StartError> {
+        let limits = self.limits(&job.limits, ceiling)?;
         if let Some(priority) = job.priority
             && !(PRIORITY_MIN..=PRIORITY_MAX).contains(&priority)
         {
@@ -150,7 +168,17 @@ impl Entry {
         if job.delay_ms > DELAY_MS_MAX {
             return Err(StartError::Delay(job.delay_ms));
         }
-        let bytes = job.input.len() as u64;
+        if job.blockers.len() > BLOCKERS_MAX {
+            return Err(StartError::Blockers(job.blockers.len()));
+        }
+        self.check_input(&job.input, &limits)
+    }
+
+    /// Whether an input is one of this type.
+    pub fn check_input(&self, input: &str, limits: &Limits) -> Result<(), StartError> {
+        let spec = &self.active.spec;
+        let type_name = || spec.name.clone();
+        let bytes = input.len() as u64;
         if bytes > limits.input_bytes_max {
             return Err(StartError::InputTooLarge {
                 type_name: type_name(),
@@ -158,11 +186,10 @@ impl Entry {
                 limit: limits.input_bytes_max,
             });
         }
-        let value: Value =
-            serde_json::from_str(&job.input).map_err(|error| StartError::NotJson {
-                type_name: type_name(),
-                reason: error.to_string(),
-            })?;
+        let value: Value = serde_json::from_str(input).map_err(|error| StartError::NotJson {
+            type_name: type_name(),
+            reason: error.to_string(),
+        })?;
         let validator = self
             .validator
             .get_or_init(|| compile(&spec.input_schema))
@@ -209,7 +236,8 @@ pub fn check_schema(schema: &str) -> Result<(), String> {
 mod tests {
     use super::*;
     use hardstop_domain::{
-        Capabilities, DeploymentId, Digest, JobId, RetryPolicy, Timestamp, TypeSpec,
+        Capabilities, ChainId, Dedup, DedupScope, DeploymentId, Digest, JobId, RetryPolicy,
+        SnoozePolicy, Timestamp, TypeSpec,
     };
     use uuid::Uuid;
 
@@ -229,6 +257,7 @@ mod tests {
                     ..Limits::default()
                 },
                 retry: RetryPolicy::default(),
+                snooze: SnoozePolicy::default(),
                 capabilities: Capabilities::default(),
             },
         };
@@ -281,10 +310,32 @@ mod tests {
                 },
                 "a delay of",
             ),
+            (
+                NewJob {
+                    blockers: vec![ChainId(Uuid::nil()); BLOCKERS_MAX + 1],
+                    ..job("resize", r#"{"width":3}"#)
+                },
+                "10001 blockers are more than the 10000",
+            ),
         ] {
             let message = check(&job).expect_err(expected);
             assert!(message.contains(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn a_chain_is_checked_with_its_key() {
+        let catalogue = catalogue("true");
+        let check = |key: &str| {
+            let mut chain = NewChain::new(job("resize", "1"));
+            chain.dedup = Some(Dedup {
+                key: key.to_owned(),
+                scope: DedupScope::Open,
+            });
+            catalogue.check_chain(&chain, &Limits::default_ceiling())
+        };
+        assert_eq!(check("today"), Ok(()));
+        assert_eq!(check(""), Err(StartError::Dedup(DedupError::Length(0))));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! From a manifest and a component to a deployment: read, check, compile, ask, and only then store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use hardstop_domain::{
-    Capabilities, DeploymentId, Digest, Limits, LimitsPatch, RetryPolicy, TypeName, TypeSpec,
+    Capabilities, DeploymentId, Digest, Limits, LimitsPatch, RetryPolicy, SnoozePolicy, TypeName,
+    TypeSpec,
 };
 use hardstop_sandbox::{DescribeError, PrepareError, Profile, Sandbox};
 use hardstop_store::NewDeployment;
@@ -40,6 +41,8 @@ pub struct TypeManifest {
     pub limits: LimitsPatch,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// How often and how long its handlers may put a job off.
+    pub snooze: SnoozePolicy,
     /// What its handlers may reach.
     pub capabilities: Capabilities,
 }
@@ -127,8 +130,9 @@ pub async fn verify(
 ) -> Result<NewDeployment, Error> {
     let manifest = &file.manifest;
     let what = file.component_path().display().to_string();
+    let common = Profile::of(&Limits::default());
     let prepared = sandbox
-        .prepare(&bytes, Profile::of(&Limits::default()))
+        .prepare(&bytes, common)
         .await
         .map_err(|error| prepare_error(&what, error))?;
     let described = prepared
@@ -149,6 +153,7 @@ pub async fn verify(
     }
 
     let component = Digest::of(&bytes);
+    let mut compiled = BTreeSet::from([common]);
     let mut types = Vec::new();
     for (name, asked) in asked {
         let of_type = |error: Error| {
@@ -165,6 +170,10 @@ pub async fn verify(
         })?;
         asked
             .retry
+            .check()
+            .map_err(|error| of_type(Error::usage(error.to_string())))?;
+        asked
+            .snooze
             .check()
             .map_err(|error| of_type(Error::usage(error.to_string())))?;
         if let Some(refused) = asked
@@ -190,11 +199,14 @@ pub async fn verify(
                 )))
             })?;
         }
-        // The type's own engine may refuse what the default one takes.
-        sandbox
-            .prepare(&bytes, Profile::of(&limits))
-            .await
-            .map_err(|error| of_type(prepare_error(&what, error)))?;
+        // The type's own engine may refuse what the common one takes.
+        let profile = Profile::of(&limits);
+        if compiled.insert(profile) {
+            sandbox
+                .prepare(&bytes, profile)
+                .await
+                .map_err(|error| of_type(prepare_error(&what, error)))?;
+        }
         types.push(TypeSpec {
             name: name.clone(),
             description: description.description.clone(),
@@ -203,6 +215,7 @@ pub async fn verify(
             output_schema: description.output_schema.clone(),
             limits,
             retry: asked.retry,
+            snooze: asked.snooze,
             capabilities: asked.capabilities,
         });
     }

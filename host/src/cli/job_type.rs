@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use hardstop_domain::LimitName;
 use hardstop_domain::quantity::{format_duration_ms, format_size};
+use hardstop_domain::retry::RetryRule;
+use hardstop_domain::{LimitName, RetryPolicy};
 use hardstop_store::{ActiveType, Pause};
 use serde_json::{Value, json};
 
@@ -97,10 +98,55 @@ fn to_json(active: &ActiveType) -> Value {
         "deployed_at": active.deployed_at,
         "limits": spec.limits,
         "retry": spec.retry,
+        "snooze": spec.snooze,
         "capabilities": spec.capabilities,
         "input_schema": schema(&spec.input_schema),
         "output_schema": schema(&spec.output_schema),
     })
+}
+
+/// The policy of the type, and a line for each outcome that has its own.
+fn retry(policy: &RetryPolicy) -> String {
+    let rule = |rule: RetryRule| {
+        format!(
+            "{} attempts, waits up to {} doubling to {}",
+            rule.attempts_max,
+            format_duration_ms(rule.backoff_ms),
+            format_duration_ms(rule.backoff_ms_max)
+        )
+    };
+    let special: Vec<_> = policy
+        .kinds
+        .keys()
+        .filter_map(|kind| Some((kind, policy.rule(*kind)?)))
+        .collect();
+    let common: Vec<&str> = policy
+        .on
+        .iter()
+        .filter(|kind| !policy.kinds.contains_key(kind))
+        .map(|kind| kind.name())
+        .collect();
+    let mut text = format!(
+        "retry       {}, on {}\n",
+        rule(policy.base()),
+        if common.is_empty() {
+            "nothing".to_owned()
+        } else {
+            common.join(", ")
+        }
+    );
+    for (kind, its) in special {
+        let _ = match its.attempts_max {
+            1 => writeln!(text, "            {kind}: never"),
+            _ => writeln!(text, "            {kind}: {}", rule(its)),
+        };
+    }
+    let _ = writeln!(
+        text,
+        "            a handler may ask to wait up to {}",
+        format_duration_ms(policy.retry_after_max)
+    );
+    text
 }
 
 fn show(active: &ActiveType) -> String {
@@ -120,14 +166,12 @@ fn show(active: &ActiveType) -> String {
         .filter_map(|name| Some(format!("{name} {}", name.format(spec.limits.get(name)?))))
         .collect();
     let _ = writeln!(text, "limits      {}", limits.join(", "));
-    let on: Vec<&str> = spec.retry.on.iter().map(|kind| kind.name()).collect();
+    text.push_str(&retry(&spec.retry));
     let _ = writeln!(
         text,
-        "retry       {} attempts, waits up to {} doubling to {}, on {}",
-        spec.retry.attempts_max,
-        format_duration_ms(spec.retry.backoff),
-        format_duration_ms(spec.retry.backoff_max),
-        on.join(", ")
+        "snooze      {} times, {} altogether",
+        spec.snooze.count_max,
+        format_duration_ms(spec.snooze.total_max)
     );
     let capabilities = spec.capabilities.names();
     let _ = writeln!(

@@ -154,8 +154,8 @@ pub fn log_line(entry: &LogEntry) -> String {
     text
 }
 
-/// What was used, against its limits.
-pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64) -> String {
+/// What was used, against its limits. `children` is how many chains the attempt starts.
+pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64, children: u64) -> String {
     let rows = LimitName::ALL.into_iter().filter_map(|name| {
         let used = match name {
             LimitName::WallTimeout => usage.wall_us,
@@ -166,11 +166,14 @@ pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64) -> String {
             LimitName::Input => input_bytes,
             LimitName::Output => usage.output_bytes,
             LimitName::Log => usage.log_bytes,
+            LimitName::Children => children,
+            // Of the lineage, not of the attempt.
+            LimitName::Depth | LimitName::Descendants => return None,
         };
         let limit = limits.get(name)?;
         let (shown, top) = match name {
             LimitName::WallTimeout | LimitName::CpuTime => (format_us(used), limit * 1_000),
-            LimitName::Fuel => (used.to_string(), limit),
+            LimitName::Fuel | LimitName::Children => (used.to_string(), limit),
             _ => (format_size(used), limit),
         };
         let share = if top == 0 {

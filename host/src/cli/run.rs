@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use hardstop_domain::{
-    Capabilities, JobId, Limits, LogEntry, Outcome, Report, TypeName, Usage, outcome::Progress,
+    Blocker, BlockerEnd, Capabilities, ChainId, JobId, Limits, Lineage, LogEntry, Outcome, Report,
+    TypeName, Usage, outcome::Progress,
 };
 use hardstop_sandbox::{Attempt, Profile, Sandbox, Stop, StopSignal, TypeDescription, Watch};
 use serde::Serialize;
@@ -46,6 +47,10 @@ struct NextJob<'a> {
     type_name: &'a TypeName,
     input: serde_json::Value,
     delay_ms: u64,
+    /// The id that its blockers are named by.
+    id: JobId,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    blockers: &'a [ChainId],
 }
 
 impl<'a> NextJob<'a> {
@@ -54,6 +59,8 @@ impl<'a> NextJob<'a> {
             type_name: &job.type_name,
             input: value(&job.input),
             delay_ms: job.delay_ms,
+            id: job.id,
+            blockers: &job.blockers,
         }
     }
 }
@@ -63,11 +70,19 @@ fn value(text: &str) -> serde_json::Value {
 }
 
 pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error> {
-    let input = output::read_input(&args.input)?;
-    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&input) {
-        return Err(Error::usage(format!("the input is not JSON: {error}"))
-            .hint("give JSON text, @FILE to read a file, or - for standard input"));
-    }
+    let input = read_json(&args.input, "the input")?;
+    let blockers = args
+        .blockers
+        .iter()
+        .map(|argument| {
+            Ok(Blocker {
+                chain: JobId(Uuid::now_v7()).into(),
+                end: BlockerEnd::Completed {
+                    output: read_json(argument, "a blocker's output")?,
+                },
+            })
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
     let target = read_target(context, &args)?;
     let sandbox = Sandbox::new(context.config.sandbox(4))
         .map_err(|error| Error::environment(error.to_string()))?;
@@ -101,6 +116,7 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
     });
     let id = JobId(Uuid::now_v7());
     let human = context.output.is_human();
+    let input_bytes = input.len() as u64 + blockers.iter().map(Blocker::bytes).sum::<u64>();
     let report = prepared
         .run(Attempt {
             job: id,
@@ -108,7 +124,10 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
             type_name: chosen.name.clone(),
             number: 1,
             attempts_left: 0,
-            input: input.clone(),
+            input,
+            blockers,
+            lineage: Lineage::root(id.into()),
+            descendants: 0,
             trace_parent: None,
             limits: limits.clone(),
             capabilities,
@@ -117,11 +136,20 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
         })
         .await;
     interrupt.abort();
-    print(context, &chosen.name, &report, &limits, input.len() as u64);
+    print(context, &chosen.name, &report, &limits, input_bytes);
     Ok(match report.outcome {
         Outcome::Failed(_) => ExitCode::from(Exit::Failed as u8),
         _ => ExitCode::SUCCESS,
     })
+}
+
+fn read_json(argument: &str, what: &str) -> Result<String, Error> {
+    let text = output::read_input(argument)?;
+    match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Error::usage(format!("{what} is not JSON: {error}"))
+            .hint("give JSON text, @FILE to read a file, or - for standard input")),
+    }
 }
 
 fn read_target(context: &Context, args: &RunArgs) -> Result<Target, Error> {
@@ -260,7 +288,11 @@ fn print(context: &Context, name: &TypeName, report: &Report, limits: &Limits, i
             output::print(&output::indent_json(output));
         }
         Outcome::Continued { next } => {
-            eprintln!("continued: would go on with `{}`", next.type_name);
+            let waits = match next.blockers.len() {
+                0 => String::new(),
+                count => format!(" once {count} chains have closed"),
+            };
+            eprintln!("continued: would go on with `{}`{waits}", next.type_name);
             output::print(&output::indent_json(&next.input));
         }
         Outcome::Snoozed { delay_ms } => eprintln!("snoozed: would run again in {delay_ms} ms"),
@@ -273,5 +305,9 @@ fn print(context: &Context, name: &TypeName, report: &Report, limits: &Limits, i
         eprintln!("refused: {}; to grant it:\n{}", refusal.rule, refusal.grant);
     }
     eprintln!();
-    eprint!("{}", output::usage(&report.usage, limits, input_bytes));
+    let children = report.children.len() as u64;
+    eprint!(
+        "{}",
+        output::usage(&report.usage, limits, input_bytes, children)
+    );
 }

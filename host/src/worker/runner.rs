@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hardstop_domain::{
-    Failure, NewChain, NewJob, Next, Outcome, OutcomeKind, Report, TypeSpec, transition,
+    Blocker, Failure, Limits, Next, Outcome, OutcomeKind, Past, Report, TypeSpec, transition,
 };
 use hardstop_sandbox::{Attempt, Profile, StopSignal};
 use hardstop_store::{ClaimedJob, Settlement};
@@ -13,12 +13,12 @@ use tracing::{debug, error, info, warn};
 
 use super::Shared;
 use super::loader::LoadError;
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Entry, StartError};
 
 /// Runs one claimed job and hands its settlement on. The slot is free when this returns.
 pub async fn run(
     shared: Arc<Shared>,
-    job: ClaimedJob,
+    mut job: ClaimedJob,
     signal: StopSignal,
     settlements: mpsc::Sender<Settlement>,
     slot: OwnedSemaphorePermit,
@@ -27,9 +27,21 @@ pub async fn run(
     let catalogue = shared.catalogue();
     let settlement = match catalogue.by_id(job.type_id) {
         Some(entry) => {
-            let report = attempt(&shared, &job, &entry.active.spec, signal).await;
-            let report = check_starts(report, &job, &catalogue, &shared);
-            Some(settle(job, report, &entry.active.spec))
+            let spec = &entry.active.spec;
+            let (report, descendants_max) = match check_job(&shared, &job, entry) {
+                Ok(limits) => {
+                    let descendants_max = limits.descendants_max;
+                    let report = attempt(&shared, &mut job, spec, limits, signal).await;
+                    let report = check_starts(report, &job, &catalogue, &shared);
+                    (report, descendants_max)
+                }
+                Err(error) => {
+                    let failure = Failure::new(OutcomeKind::FailedFatal, error.to_string());
+                    // It starts nothing.
+                    (Report::not_started(failure), 0)
+                }
+            };
+            Some(settle(job, report, spec, descendants_max))
         }
         // Claims name types of the catalogue, and types are never removed.
         None => {
@@ -52,13 +64,23 @@ pub async fn run(
     shared.signals.freed.notify_one();
 }
 
-async fn attempt(shared: &Shared, job: &ClaimedJob, spec: &TypeSpec, signal: StopSignal) -> Report {
-    let fatal =
-        |message: String| Report::not_started(Failure::new(OutcomeKind::FailedFatal, message));
-    let limits = match spec.limits.for_job(&shared.ceiling, &job.limits) {
-        Ok(limits) => limits,
-        Err(error) => return fatal(error.to_string()),
-    };
+/// The limits of the attempt; or why the job cannot run whatever is tried.
+fn check_job(shared: &Shared, job: &ClaimedJob, entry: &Entry) -> Result<Limits, StartError> {
+    let limits = entry.limits(&job.limits, &shared.ceiling)?;
+    // Started by whoever has no schemas at hand.
+    if job.unchecked {
+        entry.check_input(&job.input, &limits)?;
+    }
+    Ok(limits)
+}
+
+async fn attempt(
+    shared: &Shared,
+    job: &mut ClaimedJob,
+    spec: &TypeSpec,
+    limits: Limits,
+    signal: StopSignal,
+) -> Report {
     let profile = Profile::of(&limits);
     let prepared = match shared.loader.load(spec.component, profile).await {
         Ok(prepared) => prepared,
@@ -80,8 +102,14 @@ async fn attempt(shared: &Shared, job: &ClaimedJob, spec: &TypeSpec, signal: Sto
             chain: job.chain_id,
             type_name: spec.name.clone(),
             number: job.attempt,
-            attempts_left: spec.retry.attempts_max.saturating_sub(job.attempt),
-            input: job.input.clone(),
+            attempts_left: spec.retry.attempts_left(job.attempt),
+            input: std::mem::take(&mut job.input),
+            blockers: std::mem::take(&mut job.blockers)
+                .into_iter()
+                .map(|it| Blocker::new(it.chain_id, it.state, it.output, it.failure))
+                .collect(),
+            lineage: job.lineage,
+            descendants: job.descendants,
             trace_parent: job.trace_parent.clone(),
             limits,
             capabilities: spec.capabilities.clone(),
@@ -98,20 +126,24 @@ fn check_starts(
     catalogue: &Catalogue,
     shared: &Shared,
 ) -> Report {
-    let check = |what: &str, start: &NewJob| {
-        catalogue
-            .check_start(start, &shared.ceiling)
-            .map_err(|error| format!("{what} `{}`: {error}", start.type_name))
-    };
+    let ceiling = &shared.ceiling;
     let mut result = Ok(());
     if let Outcome::Continued { next } = &mut report.outcome {
         next.trace_parent.clone_from(&job.trace_parent);
-        result = check("continues with", next);
+        result = catalogue
+            .check_start(next, ceiling)
+            .map_err(|error| format!("continues with `{}`: {error}", next.type_name));
     }
-    for NewChain { first, .. } in &mut report.children {
+    for child in &mut report.children {
+        let first = &mut child.first;
         first.trace_parent.clone_from(&job.trace_parent);
         first.priority.get_or_insert(job.priority);
-        result = result.and_then(|()| check("starts a chain of", first));
+        first.parent = Some(job.id);
+        result = result.and_then(|()| {
+            catalogue
+                .check_chain(child, ceiling)
+                .map_err(|error| format!("starts a chain of `{}`: {error}", child.first.type_name))
+        });
     }
     if let Err(message) = result {
         report.outcome = Outcome::Failed(Failure::new(OutcomeKind::FailedFatal, message));
@@ -120,10 +152,21 @@ fn check_starts(
     report
 }
 
-fn settle(job: ClaimedJob, report: Report, spec: &TypeSpec) -> Settlement {
-    let next = transition(&report.outcome, job.attempt, &spec.retry, fastrand::f64());
-    if let Some(failure) = report.outcome.failure() {
-        let then = match &next {
+fn settle(job: ClaimedJob, report: Report, spec: &TypeSpec, descendants_max: u64) -> Settlement {
+    let past = Past {
+        attempt: job.attempt,
+        snoozes: job.snoozes,
+        snoozed_ms: job.snoozed_ms,
+    };
+    let decision = transition(
+        report.outcome,
+        past,
+        &spec.retry,
+        &spec.snooze,
+        fastrand::f64(),
+    );
+    if let Some(failure) = &decision.failure {
+        let then = match &decision.next {
             Next::Retry { delay_ms } => format!("next attempt in {delay_ms} ms"),
             Next::Release => "given back, not counted".to_owned(),
             Next::Discard => "discarded".to_owned(),
@@ -134,19 +177,19 @@ fn settle(job: ClaimedJob, report: Report, spec: &TypeSpec) -> Settlement {
             then, "{}", failure.message
         );
     } else {
-        debug!(job = %job.id, r#type = %spec.name, outcome = %report.outcome.kind(), "attempt ended");
+        debug!(job = %job.id, r#type = %spec.name, outcome = %decision.outcome, "attempt ended");
     }
     Settlement {
         job: job.id,
         token: job.token,
-        next,
-        outcome: report.outcome.kind(),
-        failure: report.outcome.failure().cloned(),
+        next: decision.next,
+        outcome: decision.outcome,
+        failure: decision.failure,
         usage: report.usage,
         log: report.log,
         progress: report.progress,
         children: report.children,
         lineage: job.lineage,
-        descendants_max: u64::MAX,
+        descendants_max,
     }
 }

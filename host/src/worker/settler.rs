@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hardstop_domain::{Failure, Next, OutcomeKind};
+use hardstop_domain::{Failure, NewJob, Next, OutcomeKind};
 use hardstop_store::{Settled, Settlement, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -49,13 +49,13 @@ fn take_batch(rest: &mut Vec<Settlement>) -> Vec<Settlement> {
 fn size(settlement: &Settlement) -> usize {
     let next = match &settlement.next {
         Next::Complete { output } => output.len(),
-        Next::Continue { job } => job.input.len(),
+        Next::Continue { job } => start_size(job),
         _ => 0,
     };
     let children: usize = settlement
         .children
         .iter()
-        .map(|child| child.first.input.len())
+        .map(|child| start_size(&child.first))
         .sum();
     // An entry is stored with its level and time, and what a guest says may be escaped.
     let log: usize = settlement
@@ -68,6 +68,11 @@ fn size(settlement: &Settlement) -> usize {
         failure.message.len() + failure.details.as_ref().map_or(0, String::len)
     });
     next + children + log + 2 * failure
+}
+
+fn start_size(job: &NewJob) -> usize {
+    // Each blocker is a row.
+    job.input.len() + 64 * job.blockers.len()
 }
 
 async fn write(shared: &Shared, batch: Vec<Settlement>) {

@@ -1,118 +1,146 @@
-//! Chains that wait for chains: a graph started in one call must have no cycle.
-
-use std::collections::HashMap;
+//! What a chain came to that a job had to wait for.
 
 use crate::id::ChainId;
+use crate::job::State;
+use crate::outcome::{Failure, OutcomeKind};
 
-/// A cycle among chains that are to be started together, as the chains on it in order, the first one
-/// again at the end; none where there is no cycle. `blockers` names what each chain waits for. Chains
-/// that are not a key of it exist already and cannot wait for new ones.
-pub fn find_cycle(blockers: &HashMap<ChainId, Vec<ChainId>>) -> Option<Vec<ChainId>> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Mark {
-        OnPath,
-        Done,
-    }
-    let mut marks: HashMap<ChainId, Mark> = HashMap::with_capacity(blockers.len());
-    // Roots in order, so that the same batch always gives the same cycle.
-    let mut roots: Vec<ChainId> = blockers.keys().copied().collect();
-    roots.sort();
-    for root in roots {
-        if marks.contains_key(&root) {
-            continue;
-        }
-        // A path of chains, each with how many of its blockers have been followed.
-        let mut path: Vec<(ChainId, usize)> = vec![(root, 0)];
-        marks.insert(root, Mark::OnPath);
-        while let Some((chain, followed)) = path.last_mut() {
-            let Some(next) = blockers[&*chain].get(*followed).copied() else {
-                marks.insert(*chain, Mark::Done);
-                path.pop();
-                continue;
-            };
-            *followed += 1;
-            match marks.get(&next) {
-                Some(Mark::Done) => {}
-                Some(Mark::OnPath) => {
-                    let cycle = path.iter().map(|(chain, _)| *chain);
-                    let mut cycle: Vec<ChainId> =
-                        cycle.skip_while(|chain| *chain != next).collect();
-                    cycle.push(next);
-                    return Some(cycle);
+/// A chain that a job had to wait for, and what it came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blocker {
+    /// The chain.
+    pub chain: ChainId,
+    /// What it came to.
+    pub end: BlockerEnd,
+}
+
+/// How a blocker ended, as the job that waited for it is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BlockerEnd {
+    /// With an output.
+    Completed {
+        /// JSON text.
+        output: String,
+    },
+    /// Without one.
+    Failed {
+        /// `discarded` or `cancelled`.
+        state: State,
+        /// What the last attempt of its last job came to.
+        kind: OutcomeKind,
+        /// Why, in a sentence.
+        message: String,
+    },
+    /// Its result is no longer kept, or an operator let the job run without it.
+    Gone,
+}
+
+impl Blocker {
+    /// What became of a chain: the state, output and failure of its last job, as far as they are
+    /// known. No state: the result is not there.
+    pub fn new(
+        chain: ChainId,
+        state: Option<State>,
+        output: Option<String>,
+        failure: Option<Failure>,
+    ) -> Self {
+        let end = match (state, output) {
+            (Some(state @ (State::Discarded | State::Cancelled)), _) => {
+                let (kind, message) = match failure {
+                    Some(failure) => (failure.kind, failure.message),
+                    None if state == State::Cancelled => {
+                        (OutcomeKind::Cancelled, "cancelled before it ran".to_owned())
+                    }
+                    None => (OutcomeKind::FailedFatal, "no reason is kept".to_owned()),
+                };
+                BlockerEnd::Failed {
+                    state,
+                    kind,
+                    message,
                 }
-                None if blockers.contains_key(&next) => {
-                    marks.insert(next, Mark::OnPath);
-                    path.push((next, 0));
-                }
-                None => {}
             }
-        }
+            (Some(State::Completed), Some(output)) => BlockerEnd::Completed { output },
+            _ => BlockerEnd::Gone,
+        };
+        Self { chain, end }
     }
-    None
+
+    /// How much it adds to the input of the job that waited for it, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let text = match &self.end {
+            BlockerEnd::Completed { output } => output,
+            BlockerEnd::Failed { message, .. } => message,
+            BlockerEnd::Gone => return 0,
+        };
+        text.len() as u64
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use uuid::Uuid;
 
-    fn graph(edges: &[(u128, &[u128])]) -> HashMap<ChainId, Vec<ChainId>> {
-        let id = |n: &u128| ChainId(Uuid::from_u128(*n));
-        edges
-            .iter()
-            .map(|(chain, blockers)| (id(chain), blockers.iter().map(id).collect()))
-            .collect()
-    }
-
-    fn numbers(cycle: Option<Vec<ChainId>>) -> Option<Vec<u128>> {
-        cycle.map(|cycle| cycle.iter().map(|chain| chain.0.as_u128()).collect())
+    fn end(state: Option<State>, output: Option<&str>, failure: Option<Failure>) -> BlockerEnd {
+        let output = output.map(str::to_owned);
+        Blocker::new(ChainId(Uuid::nil()), state, output, failure).end
     }
 
     #[test]
-    fn a_cycle_is_told_in_order() {
-        assert_eq!(
-            numbers(find_cycle(&graph(&[
-                (1, &[2]),
-                (2, &[3, 9]),
-                (3, &[4]),
-                (4, &[2])
-            ]))),
-            Some(vec![2, 3, 4, 2])
-        );
-        assert_eq!(
-            numbers(find_cycle(&graph(&[(1, &[1])]))),
-            Some(vec![1, 1]),
-            "a chain that waits for itself"
-        );
-    }
-
-    #[test]
-    fn a_diamond_and_a_long_line_are_none() {
-        assert_eq!(
-            find_cycle(&graph(&[(1, &[2, 3]), (2, &[4]), (3, &[4]), (4, &[])])),
-            None
-        );
-        let line: HashMap<_, _> = (0..100_000_u128)
-            .map(|n| {
-                (
-                    ChainId(Uuid::from_u128(n)),
-                    vec![ChainId(Uuid::from_u128(n + 1))],
-                )
-            })
-            .collect();
-        assert_eq!(find_cycle(&line), None);
-    }
-
-    proptest! {
-        #[test]
-        fn edges_that_go_up_never_close(edges in prop::collection::vec((0..50_u128, 1..50_u128), 0..200)) {
-            let mut graph: HashMap<ChainId, Vec<ChainId>> = HashMap::new();
-            for (from, by) in edges {
-                let to = ChainId(Uuid::from_u128(from + by));
-                graph.entry(ChainId(Uuid::from_u128(from))).or_default().push(to);
-            }
-            prop_assert_eq!(find_cycle(&graph), None);
+    fn what_is_not_there_is_gone() {
+        for (state, output) in [
+            (None, None),
+            (None, Some("1")),
+            (Some(State::Completed), None),
+        ] {
+            assert_eq!(end(state, output, None), BlockerEnd::Gone, "{state:?}");
         }
+    }
+
+    #[test]
+    fn a_failed_blocker_says_why_as_far_as_that_is_known() {
+        let failure = Failure::new(OutcomeKind::TimedOutWall, "stopped after 2s");
+        let failed = |state, kind, message: &str| BlockerEnd::Failed {
+            state,
+            kind,
+            message: message.to_owned(),
+        };
+        assert_eq!(
+            end(Some(State::Discarded), None, Some(failure)),
+            failed(
+                State::Discarded,
+                OutcomeKind::TimedOutWall,
+                "stopped after 2s"
+            )
+        );
+        assert_eq!(
+            end(Some(State::Cancelled), None, None),
+            failed(
+                State::Cancelled,
+                OutcomeKind::Cancelled,
+                "cancelled before it ran"
+            )
+        );
+    }
+
+    #[test]
+    fn outputs_and_messages_count_as_input() {
+        let blocker = |state, output: Option<&str>, failure| {
+            Blocker::new(
+                ChainId(Uuid::nil()),
+                state,
+                output.map(str::to_owned),
+                failure,
+            )
+        };
+        let failure = Failure::new(OutcomeKind::Trapped, "seven b");
+        assert_eq!(
+            blocker(Some(State::Completed), Some("[1,2]"), None).bytes(),
+            5
+        );
+        assert_eq!(
+            blocker(Some(State::Discarded), None, Some(failure)).bytes(),
+            7
+        );
+        assert_eq!(blocker(None, None, None).bytes(), 0);
     }
 }

@@ -10,6 +10,7 @@ use crate::capability::Capabilities;
 use crate::id::Digest;
 use crate::limit::Limits;
 use crate::retry::RetryPolicy;
+use crate::snooze::SnoozePolicy;
 
 /// The longest name of a job type, in bytes.
 pub const TYPE_NAME_BYTES_MAX: usize = 64;
@@ -97,6 +98,9 @@ pub struct TypeSpec {
     pub limits: Limits,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// How often and how long a handler may put a job off.
+    #[serde(default)]
+    pub snooze: SnoozePolicy,
     /// What handlers may reach.
     pub capabilities: Capabilities,
 }

@@ -8,6 +8,8 @@
 
 pub mod blocker;
 pub mod capability;
+pub mod dedup;
+pub mod graph;
 pub mod id;
 pub mod job;
 pub mod job_type;
@@ -16,9 +18,11 @@ pub mod outcome;
 pub mod quantity;
 pub mod retry;
 pub mod schedule;
+pub mod snooze;
 pub mod timestamp;
 pub mod transition;
 
+pub use blocker::{Blocker, BlockerEnd};
 pub use capability::Capabilities;
 pub use id::{ChainId, DeploymentId, Digest, JobId, LeaseToken, SessionId, TypeId};
 pub use job::{Dedup, DedupScope, Lineage, NewChain, NewJob, OnBlockerFailure, State};
@@ -27,5 +31,6 @@ pub use limit::{LimitName, Limits, LimitsPatch};
 pub use outcome::{Failure, LimitHit, LogEntry, LogLevel, Outcome, OutcomeKind, Report, Usage};
 pub use retry::RetryPolicy;
 pub use schedule::{Missed, Overlap, ScheduleName, ScheduleSpec, Timing, Zone};
+pub use snooze::SnoozePolicy;
 pub use timestamp::Timestamp;
-pub use transition::{Next, transition};
+pub use transition::{Next, Past, Transition, transition};

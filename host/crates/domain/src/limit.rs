@@ -26,11 +26,17 @@ pub enum LimitName {
     Output,
     /// Bytes of the log. What goes past it is dropped and counted; the attempt goes on.
     Log,
+    /// Chains that one attempt may start.
+    Children,
+    /// Generations that may descend from a root chain.
+    Depth,
+    /// Chains that may descend from a root chain, all generations together.
+    Descendants,
 }
 
 impl LimitName {
     /// Every limit, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::WallTimeout,
         Self::CpuTime,
         Self::Fuel,
@@ -39,6 +45,9 @@ impl LimitName {
         Self::Input,
         Self::Output,
         Self::Log,
+        Self::Children,
+        Self::Depth,
+        Self::Descendants,
     ];
 
     /// The key in a manifest, and with `--` and dashes the flag.
@@ -52,6 +61,9 @@ impl LimitName {
             Self::Input => "input",
             Self::Output => "output",
             Self::Log => "log",
+            Self::Children => "children",
+            Self::Depth => "depth",
+            Self::Descendants => "descendants",
         }
     }
 
@@ -59,8 +71,10 @@ impl LimitName {
     pub fn format(self, value: u64) -> String {
         match self {
             Self::WallTimeout | Self::CpuTime => format_duration_ms(value),
-            Self::Fuel => value.to_string(),
-            _ => format_size(value),
+            Self::Fuel | Self::Children | Self::Depth | Self::Descendants => value.to_string(),
+            Self::Memory | Self::Stack | Self::Input | Self::Output | Self::Log => {
+                format_size(value)
+            }
         }
     }
 }
@@ -85,12 +99,34 @@ pub struct Limits {
     pub memory_bytes_max: u64,
     /// Bytes of WebAssembly stack.
     pub stack_bytes_max: u64,
-    /// Bytes of input.
+    /// Bytes of input, the results of blockers included.
     pub input_bytes_max: u64,
     /// Bytes of output.
     pub output_bytes_max: u64,
     /// Bytes of log.
     pub log_bytes_max: u64,
+    /// Chains that one attempt may start.
+    #[serde(default = "children_max")]
+    pub children_max: u64,
+    /// Generations below the root chain. At 0 a chain that somebody outside started may start none.
+    #[serde(default = "depth_max")]
+    pub depth_max: u64,
+    /// Chains below the root chain, all generations together.
+    #[serde(default = "descendants_max")]
+    pub descendants_max: u64,
+}
+
+// What deployments had in force that were made before there were such limits.
+fn children_max() -> u64 {
+    100
+}
+
+fn depth_max() -> u64 {
+    8
+}
+
+fn descendants_max() -> u64 {
+    10_000
 }
 
 impl Default for Limits {
@@ -105,6 +141,9 @@ impl Default for Limits {
             input_bytes_max: 1 << 20,
             output_bytes_max: 1 << 20,
             log_bytes_max: 64 << 10,
+            children_max: children_max(),
+            depth_max: depth_max(),
+            descendants_max: descendants_max(),
         }
     }
 }
@@ -121,6 +160,9 @@ impl Limits {
             input_bytes_max: 16 << 20,
             output_bytes_max: 16 << 20,
             log_bytes_max: 1 << 20,
+            children_max: 1_000,
+            depth_max: 32,
+            descendants_max: 100_000,
         }
     }
 
@@ -135,6 +177,9 @@ impl Limits {
             LimitName::Input => Some(self.input_bytes_max),
             LimitName::Output => Some(self.output_bytes_max),
             LimitName::Log => Some(self.log_bytes_max),
+            LimitName::Children => Some(self.children_max),
+            LimitName::Depth => Some(self.depth_max),
+            LimitName::Descendants => Some(self.descendants_max),
         }
     }
 
@@ -148,6 +193,9 @@ impl Limits {
             LimitName::Input => self.input_bytes_max = value,
             LimitName::Output => self.output_bytes_max = value,
             LimitName::Log => self.log_bytes_max = value,
+            LimitName::Children => self.children_max = value,
+            LimitName::Depth => self.depth_max = value,
+            LimitName::Descendants => self.descendants_max = value,
         }
     }
 
@@ -217,7 +265,7 @@ fn check(name: LimitName, value: u64) -> Result<(), LimitError> {
         LimitName::WallTimeout | LimitName::CpuTime | LimitName::Fuel => 1,
         LimitName::Memory | LimitName::Stack => 64 << 10,
         LimitName::Input | LimitName::Output => 2,
-        LimitName::Log => 0,
+        LimitName::Log | LimitName::Children | LimitName::Depth | LimitName::Descendants => 0,
     };
     if value < minimum {
         return Err(LimitError::TooLow {
@@ -256,7 +304,7 @@ pub struct LimitsPatch {
     /// WebAssembly stack, `512KiB`. Per type only: the engine is built for it.
     #[serde(default, with = "size_option", skip_serializing_if = "Option::is_none")]
     pub stack: Option<u64>,
-    /// Input, `1MiB`.
+    /// Input, the results of blockers included, `1MiB`.
     #[serde(default, with = "size_option", skip_serializing_if = "Option::is_none")]
     pub input: Option<u64>,
     /// Output, `1MiB`.
@@ -265,6 +313,15 @@ pub struct LimitsPatch {
     /// Log, `64KiB`.
     #[serde(default, with = "size_option", skip_serializing_if = "Option::is_none")]
     pub log: Option<u64>,
+    /// Chains that one attempt may start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub children: Option<u64>,
+    /// Generations below the root chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u64>,
+    /// Chains below the root chain, all generations together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descendants: Option<u64>,
 }
 
 impl LimitsPatch {
@@ -279,6 +336,9 @@ impl LimitsPatch {
             LimitName::Input => self.input,
             LimitName::Output => self.output,
             LimitName::Log => self.log,
+            LimitName::Children => self.children,
+            LimitName::Depth => self.depth,
+            LimitName::Descendants => self.descendants,
         }
     }
 
@@ -433,6 +493,40 @@ mod tests {
                 format!("\"{}\"", name.key())
             );
         }
+    }
+
+    #[test]
+    fn specs_from_before_a_limit_read_with_its_default() {
+        let mut json = serde_json::to_value(Limits::default()).expect("serialises");
+        let fields = json.as_object_mut().expect("an object");
+        for name in ["children_max", "depth_max", "descendants_max"] {
+            assert!(fields.remove(name).is_some(), "{name}");
+        }
+        let limits: Limits = serde_json::from_value(json).expect("reads");
+        assert_eq!(limits, Limits::default());
+    }
+
+    #[test]
+    fn offspring_is_limited_as_all_else() {
+        let ceiling = Limits::default_ceiling();
+        let error =
+            Limits::for_type(&ceiling, &patch(r#"{"descendants":100001}"#)).expect_err("over");
+        assert_eq!(
+            error.to_string(),
+            "limit `descendants` = 100001 is over the operator's ceiling of 100000"
+        );
+        let of_type = Limits::for_type(&ceiling, &patch(r#"{"children":7}"#)).expect("valid");
+        let lowered = of_type
+            .for_job(&ceiling, &patch(r#"{"children":0,"depth":1}"#))
+            .expect("lower");
+        assert_eq!((lowered.children_max, lowered.depth_max), (0, 1));
+        let error = of_type
+            .for_job(&ceiling, &patch(r#"{"children":8}"#))
+            .expect_err("higher");
+        assert_eq!(
+            error.to_string(),
+            "limit `children` = 8 is over its type's limit of 7: a job may only lower it"
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What an outcome means for a job: the one place where that is decided.
 
 use crate::job::{DELAY_MS_MAX, NewJob};
-use crate::outcome::{Outcome, OutcomeKind};
+use crate::outcome::{Failure, Outcome, OutcomeKind};
 use crate::retry::RetryPolicy;
+use crate::snooze::SnoozePolicy;
 
 /// What becomes of a job after an attempt.
 #[allow(
@@ -39,35 +40,67 @@ pub enum Next {
     Cancel,
 }
 
-/// Decides what an outcome means.
-///
-/// `attempt` is the number of the attempt that ended, from 1. `jitter` is drawn evenly from 0 to 1.
-pub fn transition(outcome: &Outcome, attempt: u32, policy: &RetryPolicy, jitter: f64) -> Next {
+/// A job's past, as far as its future depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// The number of the attempt that ended, from 1.
+    pub attempt: u32,
+    /// How often it had snoozed before.
+    pub snoozes: u32,
+    /// Milliseconds that it had snoozed altogether.
+    pub snoozed_ms: u64,
+}
+
+/// A decision on an outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    /// What becomes of the job.
+    pub next: Next,
+    /// The outcome that is recorded. It is the attempt's own, but for a snooze past its bound, which is
+    /// a fatal failure.
+    pub outcome: OutcomeKind,
+    /// The failure that is recorded.
+    pub failure: Option<Failure>,
+}
+
+/// Decides what an outcome means. `jitter` is drawn evenly from 0 to 1.
+pub fn transition(
+    outcome: Outcome,
+    past: Past,
+    retry: &RetryPolicy,
+    snooze: &SnoozePolicy,
+    jitter: f64,
+) -> Transition {
+    let kind = outcome.kind();
+    let good = |next| Transition {
+        next,
+        outcome: kind,
+        failure: None,
+    };
     let failure = match outcome {
-        Outcome::Completed { output } => {
-            return Next::Complete {
-                output: output.clone(),
-            };
-        }
-        Outcome::Continued { next } => return Next::Continue { job: next.clone() },
+        Outcome::Completed { output } => return good(Next::Complete { output }),
+        Outcome::Continued { next: job } => return good(Next::Continue { job }),
         Outcome::Snoozed { delay_ms } => {
-            return Next::Snooze {
-                delay_ms: (*delay_ms).min(DELAY_MS_MAX),
-            };
+            let delay_ms = delay_ms.min(DELAY_MS_MAX);
+            match snooze.allows(past.snoozes, past.snoozed_ms, delay_ms) {
+                Ok(()) => return good(Next::Snooze { delay_ms }),
+                Err(error) => Failure::new(OutcomeKind::FailedFatal, error.to_string()),
+            }
         }
         Outcome::Failed(failure) => failure,
     };
-    match failure.kind {
+    let next = match failure.kind {
         OutcomeKind::Interrupted => Next::Release,
         OutcomeKind::Cancelled => Next::Cancel,
-        kind if policy.on.contains(&kind) && attempt < policy.attempts_max => {
-            let delay_ms = failure
-                .retry_after_ms
-                .unwrap_or_else(|| policy.backoff_ms(attempt, jitter))
-                .min(DELAY_MS_MAX);
-            Next::Retry { delay_ms }
-        }
-        _ => Next::Discard,
+        _ => match retry.wait_ms(&failure, past.attempt, jitter) {
+            Some(delay_ms) => Next::Retry { delay_ms },
+            None => Next::Discard,
+        },
+    };
+    Transition {
+        next,
+        outcome: failure.kind,
+        failure: Some(failure),
     }
 }
 
@@ -78,10 +111,21 @@ pub const RESCUES_MAX: u32 = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Failure;
 
     fn failed(kind: OutcomeKind) -> Outcome {
         Outcome::Failed(Failure::new(kind, "why"))
+    }
+
+    fn attempt(number: u32) -> Past {
+        Past {
+            attempt: number,
+            snoozes: 0,
+            snoozed_ms: 0,
+        }
+    }
+
+    fn decide(outcome: Outcome, past: Past, retry: &RetryPolicy) -> Transition {
+        transition(outcome, past, retry, &SnoozePolicy::default(), 0.5)
     }
 
     #[test]
@@ -91,15 +135,12 @@ mod tests {
             ..RetryPolicy::default()
         };
         for kind in policy.on.clone() {
-            assert!(
-                matches!(
-                    transition(&failed(kind), 2, &policy, 0.5),
-                    Next::Retry { .. }
-                ),
-                "{kind}"
-            );
+            let decision = decide(failed(kind), attempt(2), &policy);
+            assert!(matches!(decision.next, Next::Retry { .. }), "{kind}");
+            assert_eq!(decision.outcome, kind);
+            assert_eq!(decision.failure, Some(Failure::new(kind, "why")));
             assert_eq!(
-                transition(&failed(kind), 3, &policy, 0.5),
+                decide(failed(kind), attempt(3), &policy).next,
                 Next::Discard,
                 "{kind}"
             );
@@ -112,7 +153,7 @@ mod tests {
             OutcomeKind::OutputTooLarge,
         ] {
             assert_eq!(
-                transition(&failed(kind), 1, &policy, 0.5),
+                decide(failed(kind), attempt(1), &policy).next,
                 Next::Discard,
                 "{kind}"
             );
@@ -126,27 +167,57 @@ mod tests {
             ..RetryPolicy::default()
         };
         assert_eq!(
-            transition(&failed(OutcomeKind::Interrupted), 1, &policy, 0.5),
+            decide(failed(OutcomeKind::Interrupted), attempt(1), &policy).next,
             Next::Release
         );
+        let decision = decide(Outcome::Snoozed { delay_ms: 5 }, attempt(1), &policy);
+        assert_eq!(decision.next, Next::Snooze { delay_ms: 5 });
+        assert_eq!(decision.outcome, OutcomeKind::Snoozed);
         assert_eq!(
-            transition(&Outcome::Snoozed { delay_ms: u64::MAX }, 1, &policy, 0.5),
-            Next::Snooze {
-                delay_ms: DELAY_MS_MAX
-            },
-            "a delay is clamped"
-        );
-        assert_eq!(
-            transition(&failed(OutcomeKind::Cancelled), 1, &policy, 0.5),
+            decide(failed(OutcomeKind::Cancelled), attempt(1), &policy).next,
             Next::Cancel
         );
+    }
+
+    #[test]
+    fn a_snooze_past_its_bound_is_a_fatal_failure_that_names_it() {
+        let snooze = SnoozePolicy {
+            count_max: 3,
+            total_max: 1_000,
+        };
+        let decide = |snoozes, snoozed_ms, delay_ms| {
+            let past = Past {
+                snoozes,
+                snoozed_ms,
+                ..attempt(1)
+            };
+            let outcome = Outcome::Snoozed { delay_ms };
+            transition(outcome, past, &RetryPolicy::default(), &snooze, 0.5)
+        };
+        assert_eq!(
+            decide(2, 900, 100).next,
+            Next::Snooze { delay_ms: 100 },
+            "the last one"
+        );
+        for (decision, limit) in [
+            (decide(3, 0, 1), "limit `snooze.count_max` = 3"),
+            (decide(2, 900, 101), "limit `snooze.total_max` = 1s"),
+            (decide(0, 0, u64::MAX), "limit `snooze.total_max` = 1s"),
+        ] {
+            assert_eq!(decision.next, Next::Discard);
+            assert_eq!(decision.outcome, OutcomeKind::FailedFatal);
+            let failure = decision.failure.expect("a failure");
+            assert_eq!(failure.kind, OutcomeKind::FailedFatal);
+            assert!(failure.message.ends_with(limit), "{}", failure.message);
+        }
     }
 
     #[test]
     fn what_the_handler_asks_for_replaces_the_backoff() {
         let mut failure = Failure::new(OutcomeKind::FailedRetryable, "rate limited");
         failure.retry_after_ms = Some(7_000);
-        let next = transition(&Outcome::Failed(failure), 1, &RetryPolicy::default(), 0.5);
-        assert_eq!(next, Next::Retry { delay_ms: 7_000 });
+        let outcome = Outcome::Failed(failure);
+        let decision = decide(outcome, attempt(1), &RetryPolicy::default());
+        assert_eq!(decision.next, Next::Retry { delay_ms: 7_000 });
     }
 }

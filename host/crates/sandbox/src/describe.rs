@@ -1,21 +1,18 @@
 //! Asking a component which job types it implements.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use hardstop_domain::job_type::TypeNameError;
 use hardstop_domain::quantity::format_size;
-use hardstop_domain::{Failure, Limits, TypeName};
-use tokio::sync::oneshot;
+use hardstop_domain::{Failure, Limits, OutcomeKind, TypeName};
 
-use crate::account::Account;
 use crate::binding::hardstop::job::types as wit;
+use crate::children::Children;
 use crate::deadline::Ended;
-use crate::guest::{self, Call, Order, Returned};
+use crate::guest::{Call, Order, Remains, Returned};
 use crate::json;
 use crate::outcome;
 use crate::prepare::Prepared;
-use crate::run::StopOnDrop;
 use crate::state::Grant;
 
 /// How many types one component may implement.
@@ -91,12 +88,13 @@ impl Prepared {
         let order = Order {
             call: Call::Describe,
             grant: Grant::none(),
-            limits: limits.clone(),
+            children: Children::new(limits.clone(), None, 0),
+            limits,
             watch: None,
         };
         let gone = || {
             let message = "the sandbox was shut down, or failed, during the call";
-            let kind = hardstop_domain::OutcomeKind::Interrupted;
+            let kind = OutcomeKind::Interrupted;
             DescribeError::Failed(Box::new(Failure::new(kind, message)))
         };
         let slot = self
@@ -106,23 +104,11 @@ impl Prepared {
             .acquire_owned()
             .await
             .map_err(|_| gone())?;
-        let account = Arc::new(Account::default());
-        let (sender, receiver) = oneshot::channel();
-        let running = self.shared.ticker.hold();
-        let task = self.shared.queue.spawn(account.clone(), {
-            let prepared = self.clone();
-            async move {
-                let remains = guest::live(&prepared, order, &account).await;
-                drop((slot, running));
-                let _ = sender.send(remains);
-            }
-        });
-        let _abandoned = StopOnDrop(task);
-        let remains = receiver.await.map_err(|_| gone())?;
-        match (outcome::failure(&remains, &limits), remains.ended) {
-            (Some(failure), _) => Err(DescribeError::Failed(Box::new(failure))),
-            (None, Ended::Returned(Ok(Returned::Described(types)))) => check(types),
-            (None, _) => Err(gone()),
+        let (_task, described) = self.spawn(order, slot, described);
+        match described.await {
+            Ok(Ok(Returned::Described(types))) => check(types),
+            Ok(Err(failure)) => Err(DescribeError::Failed(failure)),
+            Ok(Ok(Returned::Ran(_))) | Err(_) => Err(gone()),
         }
     }
 
@@ -138,7 +124,19 @@ impl Prepared {
             input_bytes_max: 0,
             output_bytes_max: 8 << 20,
             log_bytes_max: 16 << 10,
+            children_max: 0,
+            depth_max: 0,
+            descendants_max: 0,
         }
+    }
+}
+
+fn described(remains: Remains, limits: &Limits) -> Result<Returned, Box<Failure>> {
+    match (outcome::failure(&remains, limits), remains.ended) {
+        (None, Ended::Returned(Ok(returned))) => Ok(returned),
+        (Some(failure), _) => Err(Box::new(failure)),
+        // Not reached: what did not return is a failure.
+        (None, _) => Err(Box::new(Failure::new(OutcomeKind::Trapped, "did not run"))),
     }
 }
 

@@ -4,12 +4,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hardstop_domain::{Capabilities, Limits, Usage};
+use hardstop_domain::{Capabilities, Limits, NewChain, Usage};
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::account::Account;
 use crate::backtrace::Snapshot;
 use crate::binding::hardstop::job::types as wit;
+use crate::children::Children;
 use crate::deadline::{Deadline, Ended};
 use crate::journal::{Journal, Said, Watch};
 use crate::limiter::Limiter;
@@ -25,6 +26,7 @@ pub(crate) struct Order {
     pub(crate) call: Call,
     pub(crate) limits: Limits,
     pub(crate) grant: Grant,
+    pub(crate) children: Children,
     pub(crate) watch: Option<Arc<dyn Watch>>,
 }
 
@@ -54,7 +56,7 @@ pub(crate) struct Remains {
 
 /// What the guest left in its store, apart from the log.
 pub(crate) struct Effects {
-    pub(crate) children: Vec<hardstop_domain::NewChain>,
+    pub(crate) children: Vec<NewChain>,
     pub(crate) refusals: Vec<hardstop_domain::capability::Refusal>,
     /// What memory would have come to with the first growth that was refused.
     pub(crate) memory_refused: Option<u64>,
@@ -76,6 +78,7 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
         call,
         limits,
         grant,
+        children,
         watch,
     } = order;
     let deadline = started + Duration::from_millis(limits.wall_timeout_ms);
@@ -89,6 +92,7 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
         Limiter::new(limits.memory_bytes_max.min(ceiling)),
         Journal::new(limits.log_bytes_max, started, watch),
         grant,
+        children,
         account.clone(),
         deadline,
         cpu_time_max,
@@ -144,7 +148,7 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
         said,
         grant,
         effects: Effects {
-            children,
+            children: children.into_started(),
             refusals,
             memory_refused: limiter.refused(),
             memory_limit: limiter.limit(),
@@ -185,6 +189,7 @@ impl Grant {
     pub(crate) fn none() -> Self {
         Self {
             type_name: None,
+            chain: None,
             capabilities: Capabilities::default(),
             input_bytes_max: 0,
             trace_parent: None,

@@ -5,8 +5,7 @@ mod config;
 mod log;
 mod progress;
 
-pub use chains::{CHILDREN_BYTES_MAX, CHILDREN_MAX};
-pub(crate) use chains::{NewJobError, new_job};
+pub(crate) use chains::{NewJobError, continuation};
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi::p2::bindings::sockets;

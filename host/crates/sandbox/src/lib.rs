@@ -23,6 +23,7 @@
 mod account;
 mod backtrace;
 mod binding;
+mod children;
 mod config;
 mod deadline;
 mod describe;
@@ -44,12 +45,12 @@ mod stop;
 mod ticker;
 mod trap;
 
+pub use children::CHILDREN_BYTES_MAX;
 pub use config::{INSTANCES_MAX, PROFILES_MAX, SandboxConfig, SandboxError};
 pub use describe::{
     DESCRIPTION_BYTES_MAX, DescribeError, SCHEMA_BYTES_MAX, TYPES_MAX, TypeDescription,
 };
 pub use engine::Profile;
-pub use import::{CHILDREN_BYTES_MAX, CHILDREN_MAX};
 pub use journal::{LOG_ENTRIES_MAX, Watch};
 pub use prepare::{PrepareError, Prepared};
 pub use run::Attempt;

@@ -10,7 +10,7 @@ use hardstop_domain::{Failure, LimitHit, LimitName, Limits, Outcome, OutcomeKind
 use crate::binding::hardstop::job::types as wit;
 use crate::deadline::Ended;
 use crate::guest::{Remains, Returned};
-use crate::import::{NewJobError, new_job};
+use crate::import::{NewJobError, continuation};
 use crate::journal::cut;
 use crate::json;
 use crate::stop::Stop;
@@ -86,7 +86,7 @@ fn good(outcome: wit::Outcome, remains: &mut Remains, limits: &Limits) -> Outcom
         }
         wit::Outcome::ContinueWith(next) => {
             remains.usage.output_bytes = next.input.len() as u64;
-            match new_job(next, &remains.grant) {
+            match continuation(next, &remains.grant, &remains.effects.children) {
                 Ok(next) => Outcome::Continued { next },
                 Err(error) => {
                     let mut failure = Failure::new(OutcomeKind::FailedFatal, error.to_string());
@@ -279,22 +279,32 @@ fn of_limit(kind: OutcomeKind, doing: &str, hit: LimitHit) -> Failure {
             let used = format_size(hit.used);
             format!("{doing} {used} of input: limit `{name}` = {limit}")
         }
-        LimitName::Fuel | LimitName::Stack | LimitName::Log => {
-            format!("{doing} limit `{name}` = {limit}")
-        }
+        LimitName::Fuel
+        | LimitName::Stack
+        | LimitName::Log
+        | LimitName::Children
+        | LimitName::Depth
+        | LimitName::Descendants => format!("{doing} limit `{name}` = {limit}"),
     };
     let mut failure = Failure::new(kind, message);
     failure.limit = Some(hit);
     failure
 }
 
-/// The failure of an attempt whose input is over its limit: no guest was started.
-pub(crate) fn input_too_large(bytes: u64, limit: u64) -> Failure {
-    of_limit(
-        OutcomeKind::FailedFatal,
-        "was started with",
-        hit(LimitName::Input, limit, bytes),
-    )
+/// The failure of an attempt whose input, with what its blockers came to, is over its limit: no guest
+/// was started.
+pub(crate) fn input_too_large(bytes: u64, blockers: usize, limit: u64) -> Failure {
+    let hit = hit(LimitName::Input, limit, bytes);
+    let mut failure = of_limit(OutcomeKind::FailedFatal, "was started with", hit);
+    if blockers > 0 {
+        failure.message = format!(
+            "was started with {} of input and results of {blockers} blockers together: limit \
+             `input` = {}",
+            format_size(bytes),
+            format_size(limit)
+        );
+    }
+    failure
 }
 
 /// The failure of an attempt that was stopped before it began.

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use hardstop_domain::{
-    Capabilities, ChainId, Failure, JobId, Limits, OutcomeKind, Report, TypeName,
+    Blocker, BlockerEnd, Capabilities, ChainId, Failure, JobId, Limits, Lineage, OutcomeKind,
+    Report, State, TypeName,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::account::Account;
 use crate::binding::hardstop::job::types as wit;
+use crate::children::Children;
 use crate::engine::Profile;
-use crate::guest::{self, Call, Order};
+use crate::guest::{self, Call, Order, Remains};
 use crate::journal::Watch;
 use crate::outcome;
 use crate::prepare::Prepared;
@@ -32,6 +34,13 @@ pub struct Attempt {
     pub attempts_left: u32,
     /// JSON text. The sandbox checks its size only.
     pub input: String,
+    /// What its blockers came to, in the order in which they were named. Together with the input they
+    /// are within the limit on input.
+    pub blockers: Vec<Blocker>,
+    /// Where its chain stands among the chains that handlers started.
+    pub lineage: Lineage,
+    /// How many chains descend from the root chain, as far as that is known.
+    pub descendants: u64,
     /// W3C `traceparent` of the span that runs this attempt. Children and continuations inherit it.
     pub trace_parent: Option<String>,
     /// The ceilings. Fuel and stack must be those of the profile that the component was prepared
@@ -54,9 +63,10 @@ impl Prepared {
     /// the future ends the guest within a tick.
     pub async fn run(&self, attempt: Attempt) -> Report {
         let Attempt { limits, stop, .. } = &attempt;
-        let bytes = attempt.input.len() as u64;
+        let bytes = attempt.input_bytes();
         if bytes > limits.input_bytes_max {
-            let failure = outcome::input_too_large(bytes, limits.input_bytes_max);
+            let blockers = attempt.blockers.len();
+            let failure = outcome::input_too_large(bytes, blockers, limits.input_bytes_max);
             return Report::not_started(failure);
         }
         if Profile::of(limits) != self.class.profile {
@@ -72,6 +82,9 @@ impl Prepared {
             stop = stop.raised() => return Report::not_started(outcome::stopped_before(stop)),
             slot = slots.acquire_owned() => slot,
         };
+        let Ok(slot) = slot else {
+            return gone();
+        };
 
         let stop = attempt.stop;
         let order = Order {
@@ -83,18 +96,37 @@ impl Prepared {
                 attempts_left: attempt.attempts_left,
                 deadline_ms: 0,
                 input: attempt.input,
-                blockers: Vec::new(),
+                blockers: attempt.blockers.into_iter().map(blocker).collect(),
                 trace_parent: attempt.trace_parent.clone(),
             }),
             grant: Grant {
                 type_name: Some(attempt.type_name),
+                chain: Some(attempt.chain),
                 capabilities: attempt.capabilities,
                 input_bytes_max: attempt.limits.input_bytes_max,
                 trace_parent: attempt.trace_parent,
             },
+            children: Children::new(
+                attempt.limits.clone(),
+                Some(attempt.lineage),
+                attempt.descendants,
+            ),
             limits: attempt.limits,
             watch: attempt.watch,
         };
+        let (task, report) = self.spawn(order, slot, outcome::report);
+        stop.attach(&task.0);
+        report.await.unwrap_or_else(|_| gone())
+    }
+
+    /// Starts a guest on the guest threads, in a slot that it has. `conclude` makes of what is left of
+    /// it what the receiver gets, there too. Dropping the task ends the guest.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        order: Order,
+        slot: OwnedSemaphorePermit,
+        conclude: fn(Remains, &Limits) -> T,
+    ) -> (StopOnDrop, oneshot::Receiver<T>) {
         let account = Arc::new(Account::default());
         let (sender, receiver) = oneshot::channel();
         let running = self.shared.ticker.hold();
@@ -103,21 +135,52 @@ impl Prepared {
             async move {
                 let limits = order.limits.clone();
                 let remains = guest::live(&prepared, order, &account).await;
-                let report = outcome::report(remains, &limits);
+                let concluded = conclude(remains, &limits);
                 // The instance is gone; its slot goes before anybody is told.
                 drop((slot, running));
-                let _ = sender.send(report);
+                let _ = sender.send(concluded);
             }
         });
-        stop.attach(&task);
-        let _abandoned = StopOnDrop(task);
-        receiver.await.unwrap_or_else(|_| {
-            Report::not_started(Failure::new(
-                OutcomeKind::FailedRetryable,
-                "the host failed while it ran this attempt, or the sandbox was shut down; if the \
-                 host's log shows a panic, it is a defect of the host",
-            ))
-        })
+        (StopOnDrop(task), receiver)
+    }
+}
+
+/// The report of an attempt whose end nobody knows.
+fn gone() -> Report {
+    Report::not_started(Failure::new(
+        OutcomeKind::FailedRetryable,
+        "the host failed while it ran this attempt, or the sandbox was shut down; if the host's log \
+         shows a panic, it is a defect of the host",
+    ))
+}
+
+impl Attempt {
+    /// What is counted against the limit on input, in bytes.
+    fn input_bytes(&self) -> u64 {
+        let blockers: u64 = self.blockers.iter().map(Blocker::bytes).sum();
+        self.input.len() as u64 + blockers
+    }
+}
+
+fn blocker(blocker: Blocker) -> wit::Blocker {
+    wit::Blocker {
+        chain_id: blocker.chain.to_string(),
+        result: match blocker.end {
+            BlockerEnd::Completed { output } => wit::BlockerResult::Completed(output),
+            BlockerEnd::Failed {
+                state,
+                kind,
+                message,
+            } => wit::BlockerResult::Failed(wit::BlockerFailure {
+                state: match state {
+                    State::Cancelled => wit::BlockerState::Cancelled,
+                    _ => wit::BlockerState::Discarded,
+                },
+                kind: kind.name().to_owned(),
+                message,
+            }),
+            BlockerEnd::Gone => wit::BlockerResult::Gone,
+        },
     }
 }
 

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use hardstop_domain::capability::Refusal;
-use hardstop_domain::{Capabilities, NewChain, TypeName};
+use hardstop_domain::{Capabilities, ChainId, TypeName};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::account::Account;
 use crate::backtrace::Snapshot;
+use crate::children::Children;
 use crate::journal::{Journal, Stream};
 use crate::limiter::Limiter;
 use crate::stdio::LogStream;
@@ -26,9 +27,7 @@ pub(crate) struct State {
     pub(crate) limiter: Limiter,
     pub(crate) journal: Arc<Mutex<Journal>>,
     pub(crate) grant: Grant,
-    pub(crate) children: Vec<NewChain>,
-    /// Bytes of the children's inputs together.
-    pub(crate) children_bytes: u64,
+    pub(crate) children: Children,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) account: Arc<Account>,
     /// Where the guest was at one of the last ticks before its limit.
@@ -42,6 +41,8 @@ pub(crate) struct State {
 pub(crate) struct Grant {
     /// None while the guest describes itself: it is nobody's attempt then.
     pub(crate) type_name: Option<TypeName>,
+    /// The chain that the attempt belongs to.
+    pub(crate) chain: Option<ChainId>,
     pub(crate) capabilities: Capabilities,
     pub(crate) input_bytes_max: u64,
     pub(crate) trace_parent: Option<String>,
@@ -59,6 +60,7 @@ impl State {
         limiter: Limiter,
         journal: Journal,
         grant: Grant,
+        children: Children,
         account: Arc<Account>,
         deadline: Instant,
         cpu_time_max: std::time::Duration,
@@ -69,8 +71,7 @@ impl State {
             limiter,
             journal: Arc::new(Mutex::new(journal)),
             grant,
-            children: Vec::new(),
-            children_bytes: 0,
+            children,
             refusals: Vec::new(),
             account,
             snapshot: Snapshot::new(deadline, cpu_time_max),

@@ -3,10 +3,7 @@
 //! Postgres binds them column by column, SQLite as one JSON text, so field names are those of the
 //! SQL files.
 
-use hardstop_domain::job::{
-    BLOCKERS_MAX, DEDUP_KEY_BYTES_MAX, DEDUP_WINDOW_MS_MAX, DELAY_MS_MAX, PRIORITY_MAX,
-    PRIORITY_MIN,
-};
+use hardstop_domain::job::{BLOCKERS_MAX, DELAY_MS_MAX, PRIORITY_MAX, PRIORITY_MIN};
 use hardstop_domain::{
     ChainId, Dedup, DedupScope, Failure, JobId, LeaseToken, Lineage, LogEntry, NewJob, SessionId,
     State, TypeId, Usage,
@@ -134,22 +131,10 @@ pub(crate) struct KeyRow {
 impl KeyRow {
     /// The row of a key that can be stored, or a sentence that says why it cannot.
     pub(crate) fn new(chain: ChainId, type_id: TypeId, dedup: &Dedup) -> Result<Self, String> {
-        let bytes = dedup.key.len();
-        if !(1..=DEDUP_KEY_BYTES_MAX).contains(&bytes) || dedup.key.contains('\0') {
-            return Err(format!(
-                "deduplication key of {bytes} bytes: 1 to {DEDUP_KEY_BYTES_MAX} bytes without NUL are allowed"
-            ));
-        }
+        dedup.check().map_err(|error| error.to_string())?;
         let window_ms = match dedup.scope {
             DedupScope::Open => None,
-            DedupScope::Any { window_ms } if (1..=DEDUP_WINDOW_MS_MAX).contains(&window_ms) => {
-                Some(signed(window_ms))
-            }
-            DedupScope::Any { window_ms } => {
-                return Err(format!(
-                    "deduplication window of {window_ms} ms is not from 1 to {DEDUP_WINDOW_MS_MAX} ms"
-                ));
-            }
+            DedupScope::Any { window_ms } => Some(signed(window_ms)),
         };
         Ok(Self {
             type_id: type_id.0,

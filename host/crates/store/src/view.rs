@@ -196,6 +196,7 @@ pub(crate) fn claim<R: View>(rows: &[R]) -> Result<Claimed, StoreError> {
                 root: ChainId(row.get_uuid("root_chain")?.unwrap_or(row.uuid("chain_id")?)),
                 depth: row.int_option("depth")?.unwrap_or(0),
             },
+            descendants: row.int_option("descendants")?.unwrap_or(0),
             unchecked: row.int_option::<i64>("unchecked")? == Some(1),
         });
     }

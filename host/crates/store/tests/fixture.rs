@@ -328,6 +328,7 @@ pub fn spec(text: &str, component: Digest) -> TypeSpec {
         output_schema: "true".to_owned(),
         limits: Limits::default(),
         retry: RetryPolicy::default(),
+        snooze: SnoozePolicy::default(),
         capabilities: Capabilities::default(),
     }
 }

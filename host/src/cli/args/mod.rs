@@ -107,6 +107,9 @@ pub struct RunArgs {
     /// The input: JSON text, @FILE, or - for standard input.
     #[arg(long, short, default_value = "{}", value_name = "JSON")]
     pub input: String,
+    /// The output of a blocker of the job: JSON text or @FILE. Give it again for each, in order.
+    #[arg(long = "blocker", value_name = "JSON")]
+    pub blockers: Vec<String>,
     /// Lowered limits. For a bare component: its limits, under the ceilings of hardstop.toml.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -146,6 +149,15 @@ pub struct LimitArgs {
     /// The most log to keep, such as 64KiB.
     #[arg(long = "log-max", value_parser = size, value_name = "SIZE")]
     pub log_max: Option<u64>,
+    /// The most chains that the attempt may start.
+    #[arg(long, value_name = "N")]
+    pub children: Option<u64>,
+    /// The most generations below the root chain.
+    #[arg(long, value_name = "N")]
+    pub depth: Option<u64>,
+    /// The most chains below the root chain.
+    #[arg(long, value_name = "N")]
+    pub descendants: Option<u64>,
 }
 
 impl LimitArgs {
@@ -160,6 +172,9 @@ impl LimitArgs {
             input: self.input_max,
             output: self.output_max,
             log: self.log_max,
+            children: self.children,
+            depth: self.depth,
+            descendants: self.descendants,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use hardstop_domain::{Capabilities, Failure, JobId, Limits, OutcomeKind, Report};
+use hardstop_domain::{Capabilities, Failure, JobId, Limits, Lineage, OutcomeKind, Report};
 use hardstop_sandbox::{
     Attempt, PrepareError, Prepared, Profile, Sandbox, SandboxConfig, StopSignal,
 };
@@ -71,6 +71,9 @@ pub fn attempt(limits: Limits) -> Attempt {
         number: 1,
         attempts_left: 2,
         input: r#"{"n":1}"#.to_owned(),
+        blockers: Vec::new(),
+        lineage: Lineage::root(job.into()),
+        descendants: 0,
         trace_parent: None,
         limits,
         capabilities: Capabilities::default(),

@@ -57,18 +57,45 @@ const GLUE: &str = r#"
     (call $run (local.get $input) (local.get $length))))
 "#;
 
+/// The same with the list of blockers.
+const BLOCKED_GLUE: &str = r#"
+(core module $glue
+  (import "main" "run_blocked" (func $run (param i32 i32 i32 i32) (result i32)))
+  (func (export "run")
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i64) (param $input i32) (param $length i32)
+    (param $blockers i32) (param $count i32) (param i32 i32 i32)
+    (result i32)
+    (call $run (local.get $input) (local.get $length) (local.get $blockers) (local.get $count))))
+"#;
+
 const TYPES: &str = r#"
 (type $types_t (instance
   (type $job_type' (record (field "name" string) (field "description" string)
     (field "input-schema" string) (field "output-schema" string)))
   (export "job-type" (type $job_type (eq $job_type')))
-  (type $blocker' (record (field "chain-id" string) (field "output" string)))
+  (type $blocker_state' (enum "discarded" "cancelled"))
+  (export "blocker-state" (type $blocker_state (eq $blocker_state')))
+  (type $blocker_failure' (record (field "state" $blocker_state) (field "kind" string)
+    (field "message" string)))
+  (export "blocker-failure" (type $blocker_failure (eq $blocker_failure')))
+  (type $blocker_result' (variant (case "completed" string) (case "failed" $blocker_failure)
+    (case "gone")))
+  (export "blocker-result" (type $blocker_result (eq $blocker_result')))
+  (type $blocker' (record (field "chain-id" string) (field "result" $blocker_result)))
   (export "blocker" (type $blocker (eq $blocker')))
   (type $job' (record (field "id" string) (field "chain-id" string) (field "type" string)
     (field "attempt" u32) (field "attempts-left" u32) (field "deadline-ms" u64)
     (field "input" string) (field "blockers" (list $blocker)) (field "trace-parent" (option string))))
   (export "job" (type $job (eq $job')))
-  (type $options' (record (field "delay-ms" (option u64)) (field "priority" (option s16))))
+  (type $policy' (enum "cancel" "run" "hold"))
+  (export "on-blocker-failure" (type $policy (eq $policy')))
+  (type $scope' (variant (case "open") (case "any" u64)))
+  (export "dedup-scope" (type $scope (eq $scope')))
+  (type $dedup' (record (field "key" string) (field "scope" $scope)))
+  (export "dedup" (type $dedup (eq $dedup')))
+  (type $options' (record (field "delay-ms" (option u64)) (field "priority" (option s16))
+    (field "blockers" (list string)) (field "on-blocker-failure" (option $policy))
+    (field "dedup" (option $dedup))))
   (export "start-options" (type $options (eq $options')))
   (type $next_job' (record (field "type" string) (field "input" string) (field "options" $options)))
   (export "next-job" (type $next_job (eq $next_job')))
@@ -126,8 +153,28 @@ const HOST: [(&str, &str, &str); 7] = [
   (type $error' (variant (case "denied" string) (case "limit" string) (case "invalid" string)))
   (export "start-error" (type $error (eq $error')))
   (export "start" (func (param "job" $next_job) (result (result string (error $error)))))))
+(core func $start (canon lower (func $chains "start") (memory $memory) (realloc $realloc)))
+(core module $starter
+  (import "libc" "memory" (memory 1))
+  (import "chains" "start" (func $start (param i32 i32)))
+  ;; A `next-job` is lowered through memory: it is written where a description would be, 80 bytes.
+  (func (export "start") (param $type i32) (param $type_length i32) (param $input i32)
+    (param $input_length i32) (param $delays i32) (param $delay i64) (param $prioritised i32)
+    (param $priority i32) (param $result i32)
+    (memory.fill (i32.const 128) (i32.const 0) (i32.const 80))
+    (i32.store (i32.const 128) (local.get $type))
+    (i32.store (i32.const 132) (local.get $type_length))
+    (i32.store (i32.const 136) (local.get $input))
+    (i32.store (i32.const 140) (local.get $input_length))
+    (i32.store8 (i32.const 144) (local.get $delays))
+    (i64.store (i32.const 152) (local.get $delay))
+    (i32.store8 (i32.const 160) (local.get $prioritised))
+    (i32.store16 (i32.const 162) (local.get $priority))
+    (call $start (i32.const 128) (local.get $result))))
+(core instance $starter (instantiate $starter (with "libc" (instance $libc))
+  (with "chains" (instance (export "start" (func $start))))))
 "#,
-        r#"(func $chains "start")"#,
+        r#"core:$starter "start""#,
     ),
     (
         "sleep",
@@ -262,6 +309,10 @@ pub fn wrap(text: &str) -> String {
         "" => "",
         _ => r#"(core instance $describe (instantiate $describe (with "libc" (instance $libc))))"#,
     };
+    let glue = match text.contains("(export \"run_blocked\")") {
+        true => BLOCKED_GLUE,
+        false => GLUE,
+    };
     let post_return = match text.contains("(export \"post_return\")") {
         true => r#"(post-return (core func $main "post_return"))"#,
         false => "",
@@ -272,7 +323,7 @@ pub fn wrap(text: &str) -> String {
 {text}
 {libc}
 {describe}
-{GLUE}
+{glue}
 (core instance $libc (instantiate $libc))
 (alias core export $libc "memory" (core memory $memory))
 (alias core export $libc "cabi_realloc" (core func $realloc))

@@ -1,6 +1,7 @@
 //! One test or more for each guest in `tests/guests`.
 
 mod capability;
+mod children;
 mod description;
 mod kill;
 mod log;
@@ -17,8 +18,9 @@ use hardstop_domain::Outcome;
 use crate::harness::*;
 
 /// The sources of all tests, in which each guest must be named.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     include_str!("capability.rs"),
+    include_str!("children.rs"),
     include_str!("description.rs"),
     include_str!("kill.rs"),
     include_str!("log.rs"),

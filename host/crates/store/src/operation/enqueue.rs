@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use hardstop_domain::blocker::find_cycle;
+use hardstop_domain::graph::find_cycle;
 use hardstop_domain::{ChainId, JobId, NewChain, OnBlockerFailure, State, TypeId, TypeName};
 
 use super::unblock::{Aftermath, cancellation, closes};

@@ -120,6 +120,8 @@ pub struct ClaimedJob {
     pub blockers: Vec<BlockerResult>,
     /// Where its chain stands among the chains that handlers started.
     pub lineage: Lineage,
+    /// How many chains descended from the root chain when the job was claimed.
+    pub descendants: u64,
     /// Whether nobody has compared the input with the type's schema yet.
     pub unchecked: bool,
 }

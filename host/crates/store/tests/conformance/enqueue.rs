@@ -121,6 +121,7 @@ fn a_claimed_job() -> ClaimedJob {
         snoozed_ms: 0,
         blockers: Vec::new(),
         lineage: Lineage::root(job("a").id.into()),
+        descendants: 0,
         unchecked: false,
     }
 }

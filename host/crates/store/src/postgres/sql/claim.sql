@@ -34,6 +34,7 @@ WITH lease AS MATERIALIZED (
 )
 SELECT s.alive, l.id, l.chain_id, l.type_id, l.lease_token, l.attempt, l.run, l.rescues, l.priority,
        l.snoozes, l.snoozed_ms, l.blockers, l.created_at, l.due_at, l.claimed_at,
-       b.input, b.limits, b.trace_parent, b.root_chain, b.depth, b.unchecked
+       b.input, b.limits, b.trace_parent, b.root_chain, b.depth, b.unchecked,
+       (SELECT descendants FROM hardstop.lineage WHERE root_chain = coalesce(b.root_chain, l.chain_id)) AS descendants
 FROM (SELECT EXISTS (SELECT FROM lease) AS alive) s
 LEFT JOIN (leased l JOIN hardstop.job_body b ON b.id = l.id) ON true

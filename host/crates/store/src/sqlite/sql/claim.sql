@@ -25,7 +25,8 @@ WHERE id IN (
 );
 SELECT s.alive, l.id, l.chain_id, l.type_id, l.lease_token, l.attempt, l.run, l.rescues, l.priority,
        l.snoozes, l.snoozed_ms, l.blockers, l.created_at, l.due_at, l.claimed_at,
-       b.input, b.limits, b.trace_parent, b.root_chain, b.depth, b.unchecked
+       b.input, b.limits, b.trace_parent, b.root_chain, b.depth, b.unchecked,
+       (SELECT descendants FROM lineage WHERE root_chain = coalesce(b.root_chain, l.chain_id)) AS descendants
 FROM (SELECT EXISTS (SELECT 1 FROM session WHERE id = ?2 >> 32 AND NOT dead) AS alive) s
 LEFT JOIN (
     job_live l CROSS JOIN job_body b ON b.id = l.id
