@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hardstop_guest::{Ctx, Failure, NextJob, Outcome, job};
+use hardstop_guest::{Ctx, Failure, NextJob, OnBlockerFailure, Outcome, StartError, job};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -137,6 +137,123 @@ fn meddler(ctx: &Ctx, _input: Nothing) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Starts a chain of `echo` for each text, and one that fails where a text is empty; continues with
+/// `sum`, which waits for all of them.
+#[job]
+fn gather(ctx: &Ctx, texts: Vec<String>) -> Result<Outcome<()>, Failure> {
+    let parts = ctx.start_chains(texts.iter().map(|text| match text.as_str() {
+        "" => NextJob::of::<fail>(&Fail {
+            until: 9,
+            fatal: true,
+        }),
+        _ => NextJob::of::<echo>(&Text { text: text.clone() }),
+    }))?;
+    let next = NextJob::of::<sum>(&Nothing {})
+        .blocked_by(parts)
+        .on_blocker_failure(OnBlockerFailure::Run);
+    Ok(Outcome::continue_with(next))
+}
+
+/// What a gathered job made of its blockers.
+#[derive(Serialize, JsonSchema)]
+struct Sum {
+    /// Their texts, in order.
+    texts: Vec<String>,
+    /// The length of all texts together.
+    bytes: usize,
+    /// Of those that failed: how, and their ids.
+    failed: Vec<(String, String)>,
+}
+
+/// Adds up what its blockers came to, chains of `echo` or others.
+#[job]
+fn sum(ctx: &Ctx, _input: Nothing) -> Result<Sum, Failure> {
+    let mut sum = Sum {
+        texts: Vec::new(),
+        bytes: 0,
+        failed: Vec::new(),
+    };
+    for blocker in ctx.blockers() {
+        match blocker.failure() {
+            Some(failure) => {
+                let chain = blocker.chain_id().to_owned();
+                sum.failed.push((failure.to_string(), chain));
+            }
+            None => {
+                let text = blocker.output::<Text>()?.text;
+                sum.bytes += text.len();
+                sum.texts.push(text);
+            }
+        }
+    }
+    Ok(sum)
+}
+
+/// What came of starting chains until one was refused.
+#[derive(Serialize, JsonSchema)]
+struct Refused {
+    /// Those that were started.
+    started: Vec<String>,
+    /// The refusal.
+    refusal: String,
+}
+
+/// Starts chains of a type until one is refused, and completes with the refusal.
+fn start_until_refused(ctx: &Ctx, job: impl Fn() -> NextJob) -> Result<Refused, Failure> {
+    let mut started = Vec::new();
+    loop {
+        match ctx.start_chain(job()) {
+            Ok(id) => started.push(id),
+            Err(StartError::Limit(refusal)) => return Ok(Refused { started, refusal }),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Starts chains of `noop` until one is refused.
+#[job]
+fn spawner(ctx: &Ctx, _input: Nothing) -> Result<Refused, Failure> {
+    start_until_refused(ctx, || NextJob::of::<noop>(&Nothing {}))
+}
+
+/// Starts chains of its own kind until one is refused.
+#[job]
+fn brood(ctx: &Ctx, _input: Nothing) -> Result<Refused, Failure> {
+    start_until_refused(ctx, || NextJob::of::<brood>(&Nothing {}))
+}
+
+/// The same, under other limits.
+#[job]
+fn swarm(ctx: &Ctx, _input: Nothing) -> Result<Refused, Failure> {
+    start_until_refused(ctx, || NextJob::of::<swarm>(&Nothing {}))
+}
+
+/// Snoozes for ever.
+#[job]
+fn dozer(_ctx: &Ctx, input: Span) -> Result<Outcome<()>, Failure> {
+    Ok(Outcome::snooze(Duration::from_millis(input.ms)))
+}
+
+/// Continues with `noop` under a key, which a continuation may not have.
+#[job]
+fn keyed(_ctx: &Ctx, key: String) -> Result<Outcome<()>, Failure> {
+    Ok(Outcome::continue_with(
+        NextJob::of::<noop>(&Nothing {}).key(key),
+    ))
+}
+
+/// Starts a chain of `nap` under a key, so often, and continues with one that waits for all of them.
+#[job]
+fn once(ctx: &Ctx, input: (String, u32)) -> Result<Outcome<()>, Failure> {
+    let (key, count) = input;
+    let parts = ctx
+        .start_chains((0..count).map(|_| NextJob::of::<nap>(&Span { ms: 50 }).key(key.clone())))?;
+    Ok(Outcome::continue_with(
+        NextJob::of::<noop>(&Nothing {}).blocked_by(parts),
+    ))
+}
+
 hardstop_guest::export!(
-    noop, echo, clock, nap, work, fail, snooze, steps, astray, parent, meddler
+    noop, echo, clock, nap, work, fail, snooze, steps, astray, parent, meddler, gather, sum,
+    spawner, brood, swarm, dozer, keyed, once
 );
