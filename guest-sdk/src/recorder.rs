@@ -83,7 +83,8 @@ impl Record {
             && started.len() >= max
         {
             return Err(StartError::Limit(format!(
-                "the attempt has started {max} chains: limit `children` = {max}"
+                "this would be chain {} of the attempt: limit `children` = {max}",
+                max + 1
             )));
         }
         started.push(job.into());
@@ -409,7 +410,9 @@ mod tests {
         let error = ctx.start_chains(jobs).expect_err("one too many");
         assert_eq!(
             error,
-            StartError::Limit("the attempt has started 2 chains: limit `children` = 2".to_owned())
+            StartError::Limit(
+                "this would be chain 3 of the attempt: limit `children` = 2".to_owned()
+            )
         );
         assert_eq!(ctx.started().len(), 2);
         assert_eq!(ctx.started_ids().len(), 2);

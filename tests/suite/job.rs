@@ -150,7 +150,7 @@ fn starts_children_with_its_settlement_or_not_at_all(kind: Kind) {
         job["failure"]["message"]
             .as_str()
             .unwrap()
-            .contains("100 chains"),
+            .contains("limit `children` = 100"),
         "{job}"
     );
     assert_eq!(db.jobs().len(), before + 1);

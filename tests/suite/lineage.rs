@@ -57,7 +57,7 @@ fn an_attempt_starts_as_many_children_as_it_may(kind: Kind) {
     let output = &spawner["output"];
     assert_eq!(
         output["refusal"],
-        "the attempt has started 3 chains: limit `children` = 3"
+        "this would be chain 4 of the attempt: limit `children` = 3"
     );
     let started = output["started"].as_array().unwrap();
     assert_eq!(started.len(), 3);
@@ -93,7 +93,7 @@ fn generations_end_at_the_limit_of_depth(kind: Kind) {
     }
     assert_eq!(
         job["output"]["refusal"],
-        "the chain would be 3 generations below its root chain: limit `depth` = 2"
+        "this would be generation 3 below the root chain: limit `depth` = 2"
     );
     assert_eq!(db.wait_all_final().len(), 3);
 }
@@ -112,7 +112,7 @@ fn descendants_are_counted_across_a_lineage(kind: Kind) {
     let newest = db.job(jobs[0]["id"].as_str().unwrap());
     assert_eq!(
         newest["output"]["refusal"],
-        "6 chains would descend from the root chain: limit `descendants` = 5"
+        "this would be chain 6 below the root chain: limit `descendants` = 5"
     );
 }
 

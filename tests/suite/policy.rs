@@ -109,6 +109,28 @@ fn a_continuation_takes_no_key(kind: Kind) {
 }
 
 #[test]
+fn an_input_that_nobody_checked_is_checked_before_the_run() {
+    let db = Database::new(Kind::Postgres, &["plain"]);
+    let misfit = db.start("echo", r#"{"text":"hello"}"#);
+    db.sql("UPDATE hardstop.job_body SET unchecked = true, input = '{\"text\":1}'");
+    let fits = db.start("echo", r#"{"text":"hello"}"#);
+    db.sql("UPDATE hardstop.job_body SET unchecked = true");
+    let _worker = Worker::start(&db, &[]);
+    db.wait_state(&fits, "completed");
+    let job = db.wait_state(&misfit, "discarded");
+    assert_eq!(
+        (&job["outcome"], &job["attempt"]),
+        (&"failed-fatal".into(), &1.into())
+    );
+    let message = job["failure"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("the input of `echo` does not match its schema: at /text"),
+        "{message}"
+    );
+    assert_eq!(job["usage"]["wall_us"], 0, "no guest was started: {job}");
+}
+
+#[test]
 fn what_cannot_be_followed_is_refused_by_key() {
     let db = Database::new(Kind::Sqlite, &[]);
     for (types, expected) in [
@@ -176,7 +198,7 @@ fn a_handler_is_tried_out_with_blockers_and_children() {
     let failure = said.json()["failure"].clone();
     assert_eq!(
         failure["message"],
-        "was started with 11B of input and results of 1 blockers together: limit `input` = 8B"
+        "was started with 11B of input, the results of its blockers (1) included: limit `input` = 8B"
     );
 
     let report = run(&["gather", "--allow-chains", "-i", r#"["a","b"]"#])
@@ -195,6 +217,6 @@ fn a_handler_is_tried_out_with_blockers_and_children() {
         .json();
     assert_eq!(
         report["output"]["refusal"],
-        "the attempt has started 2 chains: limit `children` = 2"
+        "this would be chain 3 of the attempt: limit `children` = 2"
     );
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use hardstop::deploy::{self, ManifestFile};
 use hardstop::service::StartRequest;
 use hardstop::{Config, Service, Worker};
-use hardstop_domain::{JobId, Limits, State};
+use hardstop_domain::{JobId, Limits, Lineage, State};
 use hardstop_sandbox::{Attempt, Prepared, Profile, Sandbox, StopSignal};
 use hardstop_store::{ConnectOptions, JobQuery, Store};
 use serde_json::{Value, json};
@@ -247,6 +247,9 @@ impl Bench {
                     number: 1,
                     attempts_left: 0,
                     input: "{}".to_owned(),
+                    blockers: Vec::new(),
+                    lineage: Lineage::root(id.into()),
+                    descendants: 0,
                     trace_parent: None,
                     limits: Limits::default(),
                     capabilities: Default::default(),

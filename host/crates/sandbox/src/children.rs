@@ -45,20 +45,23 @@ impl Children {
         let started = self.started.len() as u64;
         let limits = &self.limits;
         let over = |what: String, name: LimitName, limit: u64| {
-            Err(format!("{what}: limit `{name}` = {}", name.format(limit)))
+            Err(format!(
+                "this would be {what}: limit `{name}` = {}",
+                name.format(limit)
+            ))
         };
         if started >= limits.children_max {
-            let what = format!("the attempt has started {started} chains");
+            let what = format!("chain {} of the attempt", started + 1);
             return over(what, LimitName::Children, limits.children_max);
         }
         let depth = u64::from(self.depth) + 1;
         if depth > limits.depth_max {
-            let what = format!("the chain would be {depth} generations below its root chain");
+            let what = format!("generation {depth} below the root chain");
             return over(what, LimitName::Depth, limits.depth_max);
         }
         let descendants = self.descendants.saturating_add(started).saturating_add(1);
         if descendants > limits.descendants_max {
-            let what = format!("{descendants} chains would descend from the root chain");
+            let what = format!("chain {descendants} below the root chain");
             return over(what, LimitName::Descendants, limits.descendants_max);
         }
         Ok(())

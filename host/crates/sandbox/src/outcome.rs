@@ -298,7 +298,7 @@ pub(crate) fn input_too_large(bytes: u64, blockers: usize, limit: u64) -> Failur
     let mut failure = of_limit(OutcomeKind::FailedFatal, "was started with", hit);
     if blockers > 0 {
         failure.message = format!(
-            "was started with {} of input and results of {blockers} blockers together: limit \
+            "was started with {} of input, the results of its blockers ({blockers}) included: limit \
              `input` = {}",
             format_size(bytes),
             format_size(limit)

@@ -47,7 +47,7 @@ async fn as_many_chains_as_each_limit_allows_and_one_more() {
             0,
             0,
             3,
-            "the attempt has started 3 chains: limit `children` = 3",
+            "this would be chain 4 of the attempt: limit `children` = 3",
         ),
         (
             &Limits {
@@ -57,28 +57,28 @@ async fn as_many_chains_as_each_limit_allows_and_one_more() {
             0,
             0,
             0,
-            "the attempt has started 0 chains: limit `children` = 0",
+            "this would be chain 1 of the attempt: limit `children` = 0",
         ),
         (
             &depth,
             2,
             0,
             0,
-            "the chain would be 3 generations below its root chain: limit `depth` = 2",
+            "this would be generation 3 below the root chain: limit `depth` = 2",
         ),
         (
             &descendants,
             0,
             3,
             2,
-            "6 chains would descend from the root chain: limit `descendants` = 5",
+            "this would be chain 6 below the root chain: limit `descendants` = 5",
         ),
         (
             &descendants,
             0,
             5,
             0,
-            "6 chains would descend from the root chain: limit `descendants` = 5",
+            "this would be chain 6 below the root chain: limit `descendants` = 5",
         ),
     ] {
         let run = |count: usize| {
@@ -184,7 +184,7 @@ async fn blockers_count_against_the_limit_on_input() {
     assert_eq!((hit.name, hit.limit, hit.used), (LimitName::Input, 16, 17));
     assert_eq!(
         failed.message,
-        "was started with 17B of input and results of 2 blockers together: limit `input` = 16B"
+        "was started with 17B of input, the results of its blockers (2) included: limit `input` = 16B"
     );
     assert_eq!(report.usage.wall_us, 0, "no guest was started");
 }
