@@ -54,6 +54,11 @@ uuid_id! {
     DeploymentId, "a deployment id"
 }
 
+uuid_id! {
+    /// A replay of dead letters. UUIDv7.
+    ReplayId, "a replay id (`hardstop dead-letter replays` shows them)"
+}
+
 impl From<JobId> for ChainId {
     fn from(id: JobId) -> Self {
         Self(id.0)

@@ -24,7 +24,7 @@ pub mod transition;
 
 pub use blocker::{Blocker, BlockerEnd};
 pub use capability::Capabilities;
-pub use id::{ChainId, DeploymentId, Digest, JobId, LeaseToken, SessionId, TypeId};
+pub use id::{ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, SessionId, TypeId};
 pub use job::{Dedup, DedupScope, Lineage, NewChain, NewJob, OnBlockerFailure, State};
 pub use job_type::{TypeName, TypeSpec};
 pub use limit::{LimitName, Limits, LimitsPatch};

@@ -22,7 +22,9 @@ mod wake;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hardstop_domain::{ChainId, Digest, JobId, NewChain, ScheduleName, SessionId, TypeName};
+use hardstop_domain::{
+    ChainId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, TypeName,
+};
 
 pub use connect::{ConnectOptions, connect};
 pub use error::StoreError;
@@ -171,6 +173,41 @@ pub trait Store: Send + Sync + 'static {
     /// Does what the schedules have to do that are due, a bounded batch; each in a transaction of its
     /// own, once across all hosts. One that cannot start its chain records why and goes on.
     async fn fire_due(&self, check: &FireCheck) -> Result<Fired, StoreError>;
+    /// A page of dead letters, newest first. Fails with [`StoreError::UnknownType`] for a type that was
+    /// never deployed.
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError>;
+    /// Replays dead letters: each becomes ready as [`Store::retry`] would make it, and is recorded with what
+    /// it was. One answer for each job, in the order of their ids; a job that cannot be replayed does
+    /// not keep the others from it. The same batch may be sent again.
+    async fn replay(&self, batch: &ReplayBatch) -> Result<Vec<(JobId, ReplayAnswer)>, StoreError>;
+    /// A page of replays, newest first, older than `before`; from 1 to [`DEAD_LETTER_LIMIT_MAX`].
+    async fn replays(
+        &self,
+        before: Option<ReplayId>,
+        limit: u32,
+    ) -> Result<Vec<Replay>, StoreError>;
+    /// One replay, and how many of its jobs are in which state now.
+    async fn replay_detail(&self, id: ReplayId) -> Result<Option<ReplayDetail>, StoreError>;
+    /// A page of a replay's jobs, oldest first, younger than `after`; from 1 to [`DEAD_LETTER_LIMIT_MAX`].
+    async fn replay_jobs(
+        &self,
+        id: ReplayId,
+        after: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<ReplayedJob>, StoreError>;
+
+    // --- Removing ---
+
+    /// Deletes a chain with all its jobs, whatever their state; a running one loses its lease, as by
+    /// [`Store::cancel`]. Nothing is deleted while live jobs of other chains wait for it or still need
+    /// its output, unless `cascade` takes their chains along, and so on downwards. Fails where that
+    /// would be more than [`CASCADE_CHAINS_MAX`] chains.
+    async fn delete_chain(&self, id: ChainId, cascade: bool) -> Result<Deleted, StoreError>;
+    /// One bounded step in removing final jobs that are older than they are kept for. Never removes what
+    /// belongs to a live job or an open chain, or what a live job waits for or needs. On Postgres whole
+    /// days are dropped, counted from the end of the day of the jobs' creation; all else goes by the time at
+    /// which a job became final. Any number of hosts may do it at once.
+    async fn retain(&self, retention: &Retention) -> Result<Retained, StoreError>;
 
     // --- Reading ---
 

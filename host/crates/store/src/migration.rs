@@ -20,7 +20,8 @@ macro_rules! migrations {
         crate::migration::migrations!(
             $database,
             "20261121000000_jobs",
-            "20261121120000_job_model"
+            "20261121120000_job_model",
+            "20261121130000_retention"
         )
     };
     ($database:literal, $($name:literal),+) => {

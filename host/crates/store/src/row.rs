@@ -6,7 +6,7 @@
 use hardstop_domain::job::{BLOCKERS_MAX, DELAY_MS_MAX, PRIORITY_MAX, PRIORITY_MIN};
 use hardstop_domain::{
     ChainId, Dedup, DedupScope, Failure, JobId, LeaseToken, Lineage, LogEntry, NewJob, SessionId,
-    State, TypeId, Usage,
+    State, Timestamp, TypeId, Usage,
 };
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -322,6 +322,22 @@ pub(crate) struct FireRow {
     #[serde(serialize_with = "hex_option")]
     pub(crate) chain_id: Option<Uuid>,
     pub(crate) note: Option<String>,
+}
+
+/// A job that a replay takes back to the queue, as it was.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ReplayJobRow {
+    #[serde(serialize_with = "hex")]
+    pub(crate) job_id: Uuid,
+    pub(crate) state: i16,
+    pub(crate) outcome: i16,
+    pub(crate) failure: Option<String>,
+}
+
+/// The least id that a UUIDv7 made at that time or later can have: its first 48 bits are milliseconds.
+pub(crate) fn least_id(at: Timestamp) -> Uuid {
+    let ms = at.0.div_euclid(1_000).clamp(0, (1 << 48) - 1);
+    Uuid::from_u128((ms as u128) << 80)
 }
 
 /// Fails with a sentence where the text is too long, or is not one that both databases can hold.

@@ -2,21 +2,24 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hardstop_domain::job::DELAY_MS_MAX;
 use hardstop_domain::{
-    ChainId, Digest, JobId, NewChain, ScheduleName, SessionId, State, TypeId, TypeName,
+    ChainId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, State, TypeId, TypeName,
 };
+use uuid::Uuid;
 
+use crate::operation::dead_letter::{DeadLetters, ReplayJobs, ReplayState, ReplayedJobs, Replays};
 use crate::operation::deploy::Deploy;
 use crate::operation::enqueue::{Enqueue, Existing, TypeIds};
 use crate::operation::fire::{self, Fire, PassOver};
 use crate::operation::lease::{Beat, Claim, EndSession, GiveBack, OpenSession, Promote, Rescue};
 use crate::operation::operate::{Cancel, CancelChain, Reschedule, Retry, WhyNot};
 use crate::operation::pause::{ALL_TYPES, BeginPause, EndPause, EndPauses};
+use crate::operation::removal::{DeleteChain, Retain};
 use crate::operation::schedule::{self, Put};
 use crate::operation::settle::{Planned, Settle, types_named};
 use crate::operation::unblock::{Aftermath, Unblock};
@@ -37,6 +40,11 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn check_schema(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Upkeep that only this database needs.
     fn maintain(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Drops the partitions of the oldest day, where that is older than completed jobs are kept. How many.
+    fn drop_day(
+        &self,
+        retention: &Retention,
+    ) -> impl Future<Output = Result<u32, StoreError>> + Send;
     /// Tells every listener, here and in other processes. Called after a commit.
     fn wake(&self, kind: Wake);
     fn listen(&self) -> impl Future<Output = Result<Box<dyn Listener>, StoreError>> + Send;
@@ -51,6 +59,8 @@ pub(crate) struct SqlStore<B> {
     backend: B,
     /// Types that were seen in the database. A name keeps its number for ever.
     types: RwLock<TypeIds>,
+    /// Where the walk over completed jobs stands that looks for those to remove.
+    retained_to: Mutex<Uuid>,
 }
 
 impl<B: Backend> SqlStore<B> {
@@ -58,6 +68,7 @@ impl<B: Backend> SqlStore<B> {
         Self {
             backend,
             types: RwLock::default(),
+            retained_to: Mutex::default(),
         }
     }
 
@@ -91,6 +102,14 @@ impl<B: Backend> SqlStore<B> {
         match name {
             None => Ok(ALL_TYPES),
             Some(name) => self.type_id(name).await,
+        }
+    }
+
+    /// The number of the type that a filter names.
+    async fn filtered(&self, name: Option<&TypeName>) -> Result<Option<TypeId>, StoreError> {
+        match name {
+            None => Ok(None),
+            Some(name) => self.type_id(name).await.map(Some),
         }
     }
 
@@ -482,21 +501,94 @@ impl<B: Backend> Store for SqlStore<B> {
         Ok(fired)
     }
 
+    async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError> {
+        let type_id = self.filtered(query.filter.type_name.as_ref()).await?;
+        self.backend.run(DeadLetters::new(query, type_id)?).await
+    }
+
+    async fn replay(&self, batch: &ReplayBatch) -> Result<Vec<(JobId, ReplayAnswer)>, StoreError> {
+        let replay = ReplayJobs::new(batch)?;
+        let mut answers = Vec::with_capacity(batch.jobs.len());
+        let mut parts = vec![replay.jobs().to_vec()];
+        while let Some(part) = parts.pop() {
+            match self.backend.run(replay.of(&part)).await {
+                Ok(part) => answers.extend(part),
+                // One job spoils a transaction: look for it by halves, so that the others are replayed.
+                Err(error) if error.is_unique() => match part.as_slice() {
+                    [job] => answers.push((*job, ReplayAnswer::ChainLive)),
+                    many => {
+                        let (left, right) = many.split_at(many.len() / 2);
+                        parts.push(right.to_vec());
+                        parts.push(left.to_vec());
+                    }
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        // Those of an earlier sending, too: whoever sent it may have died before it could wake anybody.
+        let ready = answers.iter().any(|(_, answer)| {
+            matches!(
+                answer,
+                ReplayAnswer::Replayed(_) | ReplayAnswer::AlreadyInThisReplay
+            )
+        });
+        self.wake_if(ready, Wake::Ready);
+        Ok(answers)
+    }
+
+    async fn replays(
+        &self,
+        before: Option<ReplayId>,
+        limit: u32,
+    ) -> Result<Vec<Replay>, StoreError> {
+        self.backend.run(Replays::new(before, limit)?).await
+    }
+
+    async fn replay_detail(&self, id: ReplayId) -> Result<Option<ReplayDetail>, StoreError> {
+        self.backend.run(ReplayState(id)).await
+    }
+
+    async fn replay_jobs(
+        &self,
+        id: ReplayId,
+        after: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<ReplayedJob>, StoreError> {
+        self.backend.run(ReplayedJobs::new(id, after, limit)?).await
+    }
+
+    async fn delete_chain(&self, id: ChainId, cascade: bool) -> Result<Deleted, StoreError> {
+        let deletion = self.backend.run(DeleteChain { id, cascade }).await?;
+        self.wake_if(deletion.stopped, Wake::Cancelled);
+        Ok(deletion.deleted)
+    }
+
+    async fn retain(&self, retention: &Retention) -> Result<Retained, StoreError> {
+        // A day that cannot be dropped now does not keep rows from being removed.
+        let dropped = self.backend.drop_day(retention).await;
+        let after = *self
+            .retained_to
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let step = self.backend.run(Retain::new(retention, after)).await?;
+        *self
+            .retained_to
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = step.after;
+        let partitions = dropped?;
+        Ok(Retained {
+            jobs: step.jobs,
+            partitions,
+            more: step.more || partitions > 0,
+        })
+    }
+
     async fn job(&self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
         self.backend.run(read::Job(id)).await
     }
 
     async fn jobs(&self, query: &JobQuery) -> Result<Vec<JobSummary>, StoreError> {
-        let type_id = match &query.type_name {
-            None => None,
-            Some(name) => {
-                let types = self.type_ids(std::iter::once(name)).await?;
-                match types.get(name) {
-                    Some(id) => Some(*id),
-                    None => return Err(StoreError::UnknownType(name.clone())),
-                }
-            }
-        };
+        let type_id = self.filtered(query.type_name.as_ref()).await?;
         self.backend.run(read::Jobs::new(query, type_id)?).await
     }
 

@@ -6,13 +6,15 @@ pub(crate) mod schedule;
 use hardstop_domain::outcome::Progress;
 use hardstop_domain::{
     ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, Lineage, LogEntry,
-    OnBlockerFailure, OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
+    OnBlockerFailure, OutcomeKind, ReplayId, SessionId, State, Timestamp, TypeId, TypeName,
+    TypeSpec, Usage,
 };
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::StoreError;
 use crate::record::*;
+use crate::transaction::ChainJob;
 pub(crate) use schedule::HeldSchedule;
 
 /// A row of either database. The five `get` methods differ by driver; the rest is the same.
@@ -96,6 +98,15 @@ pub(crate) trait View {
         OutcomeKind::from_code(code)
             .map(Some)
             .ok_or_else(|| StoreError::Corrupt(format!("unknown outcome {code}")))
+    }
+
+    fn state_option(&self, column: &'static str) -> Result<Option<State>, StoreError> {
+        let Some(code) = self.int_option(column)? else {
+            return Ok(None);
+        };
+        State::from_code(code)
+            .map(Some)
+            .ok_or_else(|| StoreError::Corrupt(format!("unknown job state {code}")))
     }
 
     fn token_option(&self) -> Result<Option<LeaseToken>, StoreError> {
@@ -398,6 +409,73 @@ pub(crate) fn active_type(row: &impl View) -> Result<ActiveType, StoreError> {
 
 pub(crate) fn type_number(row: &impl View) -> Result<(TypeName, TypeId), StoreError> {
     Ok((row.type_name("name")?, TypeId(row.int("id")?)))
+}
+
+/// A final job that may be replayed.
+#[derive(Debug, Clone)]
+pub(crate) struct Dead {
+    pub(crate) id: JobId,
+    pub(crate) state: State,
+    pub(crate) outcome: i16,
+    pub(crate) failure: Option<String>,
+    /// Whether its input is still kept.
+    pub(crate) has_body: bool,
+    /// Whether another job of its chain is live.
+    pub(crate) chain_live: bool,
+}
+
+pub(crate) fn dead(row: &impl View) -> Result<Dead, StoreError> {
+    Ok(Dead {
+        id: JobId(row.uuid("id")?),
+        state: row.state()?,
+        outcome: row.int("outcome")?,
+        failure: row.get_text("failure")?,
+        has_body: row.flag("has_body")?,
+        chain_live: row.flag("chain_live")?,
+    })
+}
+
+pub(crate) fn dead_letter(row: &impl View) -> Result<DeadLetter, StoreError> {
+    Ok(DeadLetter {
+        summary: summary(row)?,
+        failure: row.json_option("failure")?,
+    })
+}
+
+pub(crate) fn replay(row: &impl View) -> Result<Replay, StoreError> {
+    Ok(Replay {
+        id: ReplayId(row.uuid("id")?),
+        created_at: row.time("created_at")?,
+        actor: row.text("actor")?,
+        note: row.get_text("note")?,
+        filter: parse(&row.text("filter")?, "filter")?,
+        jobs: row.int("jobs")?,
+    })
+}
+
+pub(crate) fn replayed_job(row: &impl View) -> Result<ReplayedJob, StoreError> {
+    let was_outcome = row.int("was_outcome")?;
+    Ok(ReplayedJob {
+        id: JobId(row.uuid("id")?),
+        type_name: match row.get_text("type_name")? {
+            Some(_) => Some(row.type_name("type_name")?),
+            None => None,
+        },
+        was: present(row.state_option("was")?, "was")?,
+        was_outcome: OutcomeKind::from_code(was_outcome)
+            .ok_or_else(|| StoreError::Corrupt(format!("unknown outcome {was_outcome}")))?,
+        was_failure: row.json_option("was_failure")?,
+        state: row.state_option("state")?,
+        outcome: row.outcome_option()?,
+    })
+}
+
+pub(crate) fn chain_job(row: &impl View) -> Result<ChainJob, StoreError> {
+    Ok(ChainJob {
+        id: JobId(row.uuid("id")?),
+        chain_id: ChainId(row.uuid("chain_id")?),
+        state: row.state()?,
+    })
 }
 
 /// Reads every row.

@@ -1,5 +1,6 @@
 //! The operations of the store, each over the statements of either database.
 
+pub(crate) mod dead_letter;
 pub(crate) mod deploy;
 pub(crate) mod enqueue;
 pub(crate) mod fire;
@@ -7,6 +8,7 @@ pub(crate) mod lease;
 pub(crate) mod operate;
 pub(crate) mod pause;
 pub(crate) mod read;
+pub(crate) mod removal;
 pub(crate) mod schedule;
 pub(crate) mod settle;
 pub(crate) mod unblock;

@@ -17,9 +17,11 @@ use sqlx::{ConnectOptions as _, Connection, PgConnection};
 use crate::connect::bad_url;
 use crate::error::Interpreter;
 use crate::migration;
+use crate::operation::removal::age_us;
 use crate::operation::{Access, Mode, Operation};
 use crate::store::Backend;
-use crate::{ConnectOptions, Listener, StoreError, Wake};
+use crate::view::View as _;
+use crate::{ConnectOptions, Listener, Retention, StoreError, Wake};
 use schema::Schema;
 use transaction::{PgTransaction, sql};
 
@@ -33,6 +35,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const LEASE_CONNECTIONS: u32 = 3;
 /// How often a transaction is run again that Postgres chose as the victim of a deadlock.
 const DEADLOCK_RETRIES: usize = 5;
+/// More than the steps of a few days: to announce, to validate, to attach, and to see that nothing is left.
+const PARTITION_STEPS_MAX: usize = 16;
 /// Each is partitioned by the day of the job's id.
 const PARTITIONED: [&str; 3] = ["job_body", "job_done", "job_attempt"];
 
@@ -246,17 +250,42 @@ impl Backend for Postgres {
 
     async fn maintain(&self) -> Result<(), StoreError> {
         for table in PARTITIONED {
-            self.interpreter
-                .within(self.interpreter.timeout + GRACE, async {
-                    sql!(self.schema, "make_partitions")
-                        .bind(table)
-                        .execute(&self.main)
-                        .await?;
-                    Ok(())
-                })
-                .await?;
+            // Each call is one step; what is left after so many is for the next upkeep.
+            for _ in 0..PARTITION_STEPS_MAX {
+                let made: i32 = self
+                    .interpreter
+                    .within(self.interpreter.timeout + GRACE, async {
+                        let made = sql!(self.schema, "make_partitions").bind(table);
+                        made.fetch_one(&self.main).await?.int("made")
+                    })
+                    .await?;
+                if made == 0 {
+                    break;
+                }
+            }
         }
         Ok(())
+    }
+
+    async fn drop_day(&self, retention: &Retention) -> Result<u32, StoreError> {
+        if retention.completed.is_none() {
+            return Ok(0);
+        }
+        let ages = [
+            retention.completed,
+            retention.discarded,
+            retention.cancelled,
+        ];
+        let [completed, discarded, cancelled] = ages.map(|age| age.map(age_us));
+        self.interpreter
+            .within(self.interpreter.timeout + GRACE, async {
+                let dropped = sql!(self.schema, "drop_day")
+                    .bind(completed)
+                    .bind(discarded)
+                    .bind(cancelled);
+                dropped.fetch_one(&self.main).await?.int("dropped")
+            })
+            .await
     }
 
     fn wake(&self, kind: Wake) {

@@ -1,6 +1,8 @@
 //! What goes into the store and what comes out of it.
 
+mod dead_letter;
 mod pause;
+mod retention;
 mod schedule;
 
 use std::time::Duration;
@@ -12,7 +14,9 @@ use hardstop_domain::{
 };
 use serde::Serialize;
 
+pub use dead_letter::*;
 pub use pause::*;
+pub use retention::*;
 pub use schedule::*;
 
 /// A component and the types that it is to serve.

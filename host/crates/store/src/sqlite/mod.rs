@@ -22,7 +22,7 @@ use crate::migration;
 use crate::operation::{Access, Operation};
 use crate::store::Backend;
 use crate::wake::{Signal, SignalListener, Signals};
-use crate::{ConnectOptions, Listener, StoreError, Wake};
+use crate::{ConnectOptions, Listener, Retention, StoreError, Wake};
 use transaction::SqliteTransaction;
 use writer::{Call, Letter, Writer};
 
@@ -239,6 +239,10 @@ impl Backend for Sqlite {
 
     async fn maintain(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn drop_day(&self, _: &Retention) -> Result<u32, StoreError> {
+        Ok(0)
     }
 
     fn wake(&self, kind: Wake) {

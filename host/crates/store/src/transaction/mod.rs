@@ -2,9 +2,11 @@
 //! `operation`.
 
 pub(crate) mod blocker;
+mod dead_letter;
 pub(crate) mod key;
 pub(crate) mod lineage;
 pub(crate) mod pause;
+mod removal;
 pub(crate) mod schedule;
 
 use async_trait::async_trait;
@@ -20,6 +22,9 @@ use blocker::BlockerStatements;
 use key::KeyStatements;
 use lineage::LineageStatements;
 
+pub(crate) use dead_letter::{DeadLetterPage, DeadLetterStatements};
+pub(crate) use removal::{ChainJob, RemovalStatements};
+
 /// One method per SQL file, of the same name. Row lists are sorted by job id, so that two
 /// transactions lock what they share in the same order. An empty list is no statement.
 #[async_trait]
@@ -29,6 +34,8 @@ pub(crate) trait Transaction:
     + LineageStatements
     + pause::PauseStatements
     + schedule::ScheduleStatements
+    + DeadLetterStatements
+    + RemovalStatements
     + Send
 {
     async fn insert(&mut self, rows: &[&JobRow]) -> Result<(), StoreError>;

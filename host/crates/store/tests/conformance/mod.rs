@@ -3,7 +3,9 @@
 mod blocker;
 mod cancel;
 mod claim;
+mod dead_letter;
 mod dedup;
+mod delete;
 mod deploy;
 mod enqueue;
 mod lineage;
@@ -13,6 +15,7 @@ mod promote;
 mod read;
 mod reschedule;
 mod rescue;
+mod retention;
 mod retry;
 mod schedule;
 mod session;
@@ -181,6 +184,28 @@ suite! {
         not_what_runs_or_went_well,
         not_beside_another_live_job_of_the_chain,
         two_at_once_reopen_once,
+    }
+    dead_letter {
+        are_found_by_every_filter,
+        pages_meet_exactly,
+        bad_queries_are_refused,
+        are_replayed_each_by_itself,
+        a_replay_can_be_followed,
+        one_that_cannot_be_replayed_spoils_no_other,
+        two_replays_at_once_take_each_job_once,
+    }
+    delete {
+        takes_everything_of_a_chain,
+        stops_what_runs,
+        is_refused_while_others_wait_or_takes_them_along,
+        a_chain_that_goes_on_meanwhile_is_deleted_whole,
+        two_at_once_delete_once,
+    }
+    retention {
+        what_is_old_goes_and_what_is_needed_stays,
+        steps_are_bounded_and_forever_is_for_ever,
+        what_is_gone_leaves_nothing_behind,
+        many_hosts_at_once_remove_each_job_once,
     }
     read {
         a_job_in_full,

@@ -1,6 +1,8 @@
 //! The statements on Postgres. Row lists are bound column by column.
 
+mod dead_letter;
 mod pause;
+mod removal;
 mod schedule;
 
 use async_trait::async_trait;

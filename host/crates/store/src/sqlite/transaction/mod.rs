@@ -2,7 +2,9 @@
 //! statement per row would cross to the connection's thread and back for each.
 
 use std::collections::HashMap;
+mod dead_letter;
 mod pause;
+mod removal;
 mod schedule;
 
 use async_trait::async_trait;
@@ -98,6 +100,16 @@ impl SqliteTransaction<'_> {
         }
         Ok(())
     }
+}
+
+/// Ids as JSON holds them.
+fn hexes(ids: impl Iterator<Item = uuid::Uuid>) -> Vec<String> {
+    ids.map(|id| id.simple().to_string()).collect()
+}
+
+/// Ids as a JSON list.
+fn hex_list(ids: impl Iterator<Item = uuid::Uuid>) -> Result<String, StoreError> {
+    json(&hexes(ids))
 }
 
 #[async_trait]
