@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hardstop_domain::quantity::{duration_ms_option, size_option};
+use hardstop_domain::quantity::{duration_ms_option, parse_duration, size_option};
 use hardstop_domain::{Limits, LimitsPatch, TypeName, capability};
 use hardstop_sandbox::SandboxConfig;
+use hardstop_store::Retention;
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -15,6 +16,11 @@ use crate::error::Error;
 pub const DATABASE_URL_DEFAULT: &str = "sqlite://hardstop.db";
 /// The file that is read where it exists.
 pub const FILE_DEFAULT: &str = "hardstop.toml";
+
+/// In `[retention]`: never removed.
+const FOREVER: &str = "forever";
+/// The shortest retention.
+const RETENTION_MIN: Duration = Duration::from_secs(1);
 
 /// The validated configuration.
 #[derive(Debug, Clone)]
@@ -50,6 +56,8 @@ pub struct WorkerConfig {
     pub lease_duration: Duration,
     /// How long an idle worker sleeps at the most before it looks for itself.
     pub poll_interval: Duration,
+    /// How long final jobs are kept: the table `[retention]`.
+    pub retention: Retention,
 }
 
 impl WorkerConfig {
@@ -69,6 +77,7 @@ impl Default for WorkerConfig {
             drain_timeout: Duration::from_secs(10),
             lease_duration: Duration::from_secs(15),
             poll_interval: Duration::from_secs(1),
+            retention: Retention::default(),
         }
     }
 }
@@ -98,6 +107,7 @@ struct File {
     limits: LimitsPatch,
     capabilities: FileCapabilities,
     worker: FileWorker,
+    retention: FileRetention,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -119,6 +129,42 @@ struct FileWorker {
     lease_duration: Option<u64>,
     #[serde(with = "duration_ms_option")]
     poll_interval: Option<u64>,
+}
+
+/// Durations, or `forever`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileRetention {
+    completed: Option<String>,
+    discarded: Option<String>,
+    cancelled: Option<String>,
+}
+
+impl FileRetention {
+    fn over(self, mut retention: Retention) -> Result<Retention, Error> {
+        for (name, text, field) in [
+            ("completed", self.completed, &mut retention.completed),
+            ("discarded", self.discarded, &mut retention.discarded),
+            ("cancelled", self.cancelled, &mut retention.cancelled),
+        ] {
+            let Some(text) = text else {
+                continue;
+            };
+            *field = match text.as_str() {
+                FOREVER => None,
+                text => Some(parse_duration(text).map_err(|error| {
+                    Error::usage(format!("retention.{name}: {error}, or {FOREVER}"))
+                })?),
+            };
+            if field.is_some_and(|age| age < RETENTION_MIN) {
+                return Err(Error::usage(format!(
+                    "retention.{name} = {text} is under the minimum of {}s",
+                    RETENTION_MIN.as_secs()
+                )));
+            }
+        }
+        Ok(retention)
+    }
 }
 
 impl Config {
@@ -180,6 +226,7 @@ impl Config {
                 *field = Duration::from_millis(ms);
             }
         }
+        worker.retention = file.retention.over(worker.retention)?;
         config.check()?;
         Ok(config)
     }
@@ -260,6 +307,10 @@ mod tests {
 
             [worker.quotas]
             thumbnail = 2
+
+            [retention]
+            completed = "1d12h"
+            discarded = "forever"
             "#,
         )
         .expect("valid");
@@ -269,6 +320,16 @@ mod tests {
         assert_eq!(config.worker.lease_duration, Duration::from_secs(5));
         assert_eq!(config.component_bytes_max, 8 << 20);
         assert!(!config.allow.contains("chains"));
+        let retention = config.worker.retention;
+        let hours = |count: u64| Some(Duration::from_secs(count * 3_600));
+        assert_eq!(
+            (
+                retention.completed,
+                retention.discarded,
+                retention.cancelled
+            ),
+            (hours(36), None, hours(30 * 24))
+        );
     }
 
     #[test]
@@ -284,6 +345,15 @@ mod tests {
             ),
             ("[worker.quotas]\nspin = 0", "worker.quotas.spin = 0"),
             ("[capabilities]\nallow = ['http']", "`http`"),
+            (
+                "[retention]\ncompleted = 'never'",
+                "retention.completed: `never`",
+            ),
+            (
+                "[retention]\ncancelled = '500ms'",
+                "retention.cancelled = 500ms",
+            ),
+            ("[retention]\nfailed = '1d'", "failed"),
         ] {
             let error = Config::parse(text).expect_err(text);
             assert_eq!(error.exit, crate::error::Exit::Usage);

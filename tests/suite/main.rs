@@ -25,6 +25,7 @@ macro_rules! on_both {
 mod chain;
 mod cli;
 mod crash;
+mod dead_letter;
 mod job;
 mod lineage;
 mod pickup;

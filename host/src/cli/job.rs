@@ -157,7 +157,8 @@ pub fn print_result(context: &Context, job: &JobDetail) -> ExitCode {
     }
 }
 
-fn show(job: &JobDetail) -> String {
+/// A job in full, for people.
+pub fn show(job: &JobDetail) -> String {
     let summary = &job.summary;
     let mut text = String::new();
     let mut field = |name: &str, value: String| {

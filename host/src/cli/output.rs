@@ -59,6 +59,11 @@ pub fn print(text: &str) {
     }
 }
 
+/// Prints a thing as one line of JSON, whatever the format.
+pub fn print_line(value: &impl Serialize) {
+    print(&line(value));
+}
+
 fn pretty(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }

@@ -1,6 +1,8 @@
 //! The use cases: the only door to the store for everything that people and programs ask for.
 
+mod dead_letter;
 mod pause;
+mod removal;
 mod schedule;
 mod start;
 
@@ -14,6 +16,7 @@ use hardstop_store::{
 };
 use tokio::sync::OnceCell;
 
+pub use dead_letter::ReplayReport;
 pub use pause::PauseRequest;
 pub use schedule::{ScheduleRequest, upcoming};
 use start::start_error;

@@ -9,13 +9,15 @@
 //! ```
 //!
 //! Beside them the session renews the lease and learns what it no longer holds, and the maintenance
-//! loops promote, rescue and refresh; schedules are fired and pauses ended at their time. Nothing here holds a transaction, and no guest runs on the
+//! loops promote, rescue, refresh and forget; schedules are fired and pauses ended at their time.
+//! Nothing here holds a transaction, and no guest runs on the
 //! threads that these loops run on.
 
 mod claimer;
 mod loader;
 mod maintenance;
 mod pause;
+mod retention;
 mod runner;
 mod running;
 mod schedule;
@@ -188,6 +190,7 @@ impl Worker {
         loops.spawn(maintenance::refresh(Arc::clone(&shared)));
         loops.spawn(schedule::fire(Arc::clone(&shared)));
         loops.spawn(pause::end(Arc::clone(&shared)));
+        loops.spawn(retention::retain(Arc::clone(&shared)));
         loops.spawn(hear(Arc::clone(&shared), listener));
         let settler = tokio::spawn(settler::run(Arc::clone(&shared), settlement_queue));
         let claimer = tokio::spawn(claimer::run(Arc::clone(&shared), settlements));

@@ -1,5 +1,7 @@
 //! What the command line looks like. No behaviour here.
 
+mod chain_delete;
+mod dead_letter;
 mod pause;
 mod schedule;
 
@@ -12,6 +14,9 @@ use hardstop_domain::{ChainId, JobId, LimitsPatch, OnBlockerFailure, State, Time
 
 pub use pause::{PauseArgs, PauseTarget};
 pub use schedule::{MissedArg, OverlapArg, PutArgs, ScheduleCommand};
+
+pub use chain_delete::ChainDeleteArgs;
+pub use dead_letter::{DeadLetterCommand, DeadLetterFilterArgs, ReplayArgs};
 
 /// A job executor that can stop what it runs.
 ///
@@ -75,6 +80,12 @@ pub enum Command {
     /// Look at jobs, wait for them, retry and cancel them.
     #[command(subcommand)]
     Job(JobCommand),
+    /// Delete chains.
+    #[command(subcommand)]
+    Chain(ChainCommand),
+    /// Look at jobs that ended badly, and replay them.
+    #[command(subcommand)]
+    DeadLetter(DeadLetterCommand),
     /// Look at stored components.
     #[command(subcommand)]
     Component(ComponentCommand),
@@ -347,6 +358,13 @@ pub enum JobCommand {
         /// The job.
         job: JobId,
     },
+}
+
+/// `hardstop chain ...`.
+#[derive(Debug, Subcommand)]
+pub enum ChainCommand {
+    /// Delete a chain with all its jobs. Refused while others wait for it or need its output.
+    Delete(ChainDeleteArgs),
 }
 
 /// `hardstop component ...`.
