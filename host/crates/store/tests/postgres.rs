@@ -179,3 +179,134 @@ async fn a_database_that_is_not_there_is_unreachable_and_no_password_is_shown() 
         assert!(text.contains(wanted) && !text.contains("hunter2"), "{text}");
     }
 }
+
+/// Drops the partitions of every day but today.
+const FORGET_DAYS: &str = "DO $$ DECLARE part text; BEGIN FOR part IN SELECT c.oid::regclass FROM pg_inherits i \
+    JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'hardstop.job_body'::regclass \
+    AND c.relname > 'job_body_' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD') \
+    AND c.relname <> 'job_body_default' LOOP EXECUTE 'DROP TABLE ' || part; END LOOP; END $$";
+
+#[tokio::test]
+async fn a_full_default_partition_is_validated_before_a_day_is_attached() {
+    run(Database::Postgres, async |db: Fixture| {
+        let [a] = db.deploy(["a"]).await;
+        let mut old = chain("a");
+        old.first.id = JobId(Uuid::from_u128((1_000 << 80) | (7 << 76) | (2 << 62)));
+        db.enqueue(std::slice::from_ref(&old)).await;
+        db.execute(FORGET_DAYS).await;
+        let mut connection = PgConnection::connect(&db.url).await.unwrap();
+        let step = "SELECT hardstop.make_partitions('job_body')";
+        let guards = "SELECT count(*), count(*) FILTER (WHERE convalidated) FROM pg_constraint \
+                      WHERE conrelid = 'hardstop.job_body_default'::regclass AND conname LIKE '%_without_%'";
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let row = connection.fetch_one(step).await.unwrap();
+            let done: i32 = row.get(0);
+            let row = connection.fetch_one(guards).await.unwrap();
+            seen.push((done > 0, row.get::<i64, _>(0) > 0, row.get::<i64, _>(1) > 0));
+            // Jobs start in between.
+            db.start("a").await;
+        }
+        assert_eq!(
+            seen,
+            [
+                (true, true, false),
+                (true, true, true),
+                (true, false, false),
+                (false, false, false)
+            ]
+        );
+        let session = db.session().await;
+        assert_eq!(db.claim(session, a, 10).await.len(), 5);
+    })
+    .await;
+}
+
+/// Waits until a statement of another connection waits for a lock.
+async fn wait_blocked(connection: &mut PgConnection) {
+    let blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..2_000 {
+        let row = connection.fetch_one(blocked).await.unwrap();
+        if row.get::<i64, _>(0) > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("nobody waits");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_sees_the_start_that_it_waited_for() {
+    run(Database::Postgres, async |db: Fixture| {
+        let [a] = db.deploy(["a"]).await;
+        let session = db.session().await;
+        let mut starter = PgConnection::connect(&db.url).await.unwrap();
+        let mut watcher = PgConnection::connect(&db.url).await.unwrap();
+        for closed in [false, true] {
+            let id = db.start("a").await;
+            if closed {
+                db.settle(complete(&db.claim_one(session, a).await)).await;
+            }
+            let dependent = job("a").id;
+            // As a start does that names the chain: it locks the chain's live row, or its last one.
+            let lock = match closed {
+                false => format!("SELECT FROM hardstop.job_live WHERE chain_id = '{id}' FOR UPDATE"),
+                true => format!("SELECT FROM hardstop.job_done WHERE id = '{id}' FOR SHARE"),
+            };
+            for sql in [
+                "BEGIN".to_owned(),
+                lock,
+                format!(
+                    "INSERT INTO hardstop.job_live (id, chain_id, type_id, priority, state, created_at, due_at, blockers) \
+                     VALUES ('{dependent}', '{dependent}', {}, 0, 2, now(), now() + interval '1 hour', 1)",
+                    a.0
+                ),
+                format!(
+                    "INSERT INTO hardstop.job_blocker (job_id, position, chain_id) VALUES ('{dependent}', 0, '{id}')"
+                ),
+            ] {
+                starter.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
+            }
+            let store = db.store.clone();
+            let deletion = tokio::spawn(async move { store.delete_chain(id.into(), false).await });
+            wait_blocked(&mut watcher).await;
+            starter.execute("COMMIT").await.unwrap();
+            let deleted = deletion.await.unwrap().unwrap();
+            assert_eq!(
+                deleted,
+                Deleted::Waited {
+                    jobs: vec![dependent]
+                },
+                "closed: {closed}"
+            );
+            db.store.delete_chain(id.into(), true).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_whose_tables_are_in_use_is_dropped_later() {
+    run(Database::Postgres, async |db: Fixture| {
+        db.deploy(["a"]).await;
+        db.execute(
+            "DO $$ DECLARE day date := (now() AT TIME ZONE 'UTC')::date - 20; BEGIN \
+             EXECUTE format('CREATE TABLE hardstop.%I PARTITION OF hardstop.job_done FOR VALUES FROM (%L) TO (%L)', \
+             'job_done_' || to_char(day, 'YYYYMMDD'), hardstop.day_id(day), hardstop.day_id(day + 1)); END $$",
+        )
+        .await;
+        let mut reader = PgConnection::connect(&db.url).await.unwrap();
+        let mut transaction = reader.begin().await.unwrap();
+        transaction
+            .execute("SELECT count(*) FROM hardstop.job_done")
+            .await
+            .unwrap();
+        let retention = Retention::default();
+        let step = db.store.retain(&retention).await.unwrap();
+        assert_eq!((step.partitions, step.more), (0, false));
+        transaction.rollback().await.unwrap();
+        let step = db.store.retain(&retention).await.unwrap();
+        assert_eq!((step.partitions, step.more), (1, true));
+    })
+    .await;
+}

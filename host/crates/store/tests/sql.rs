@@ -246,3 +246,107 @@ async fn sqlite_plans_use_their_indexes() {
     })
     .await;
 }
+
+/// Dead letters are found by indexes of their own, whatever is asked for: values of the file, and the index that is to
+/// serve them.
+const DEAD_LETTERS: [(&str, &str); 3] = [
+    (
+        "13, NULL, 'ffffffff-ffff-ffff-ffff-ffffffffffff', '00000000-0000-0000-0000-000000000000', NULL, NULL, NULL, 50",
+        "default_state_id",
+    ),
+    (
+        "13, 3, 'ffffffff-ffff-ffff-ffff-ffffffffffff', '00000000-0000-0000-0000-000000000000', NULL, NULL, NULL, 50",
+        "default_type_id_state_id",
+    ),
+    (
+        "13, NULL, 'ffffffff-ffff-ffff-ffff-ffffffffffff', '00000000-0000-0000-0000-000000000000', NULL, NULL, \
+         '{00000000-0000-0000-0000-000000000001}', 50",
+        "default_",
+    ),
+];
+
+#[tokio::test]
+async fn postgres_finds_dead_letters_by_index() {
+    run(Database::Postgres, async |db: Fixture| {
+        db.deploy(["a", "b", "c"]).await;
+        populate(&db).await;
+        let sql = &statements(&files("postgres")["dead_letters"])[0];
+        let mut connection = PgConnection::connect(&db.url).await.unwrap();
+        connection
+            .execute("SET enable_seqscan = off")
+            .await
+            .unwrap();
+        for (values, index) in DEAD_LETTERS {
+            for mode in ["force_custom_plan", "force_generic_plan"] {
+                for step in [
+                    format!("SET plan_cache_mode = {mode}"),
+                    format!("PREPARE letters AS {sql}"),
+                ] {
+                    connection.execute(AssertSqlSafe(step)).await.unwrap();
+                }
+                // What is not meant is in a general plan and never executed.
+                let explain =
+                    format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE letters({values})");
+                let rows = sqlx::raw_sql(AssertSqlSafe(explain))
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap();
+                let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+                let plan = lines.join("\n");
+                connection.execute("DEALLOCATE letters").await.unwrap();
+                let executed: Vec<&String> = lines
+                    .iter()
+                    .filter(|line| {
+                        line.contains("on job_done_default") && !line.contains("never executed")
+                    })
+                    .collect();
+                assert!(
+                    !values.contains('{') || plan.contains("(id = w.id)"),
+                    "{mode}: not by the ids\n{plan}"
+                );
+                assert!(!executed.is_empty(), "{mode}: nothing is read in\n{plan}");
+                for line in executed {
+                    assert!(
+                        line.contains("Index") && line.contains(index),
+                        "{mode}: {line} is not by {index} in\n{plan}"
+                    );
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sqlite_finds_dead_letters_by_index() {
+    run(Database::Sqlite, async |db: Fixture| {
+        db.deploy(["a", "b", "c"]).await;
+        populate(&db).await;
+        let sql = &statements(&files("sqlite")["dead_letters"])[0];
+        let mut connection = SqliteConnection::connect(&db.url).await.unwrap();
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let rows = sqlx::query(explain)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let plan: Vec<&str> = rows
+            .iter()
+            .map(|row| row.get::<&str, _>("detail"))
+            .collect();
+        let by = |index: &str| plan.iter().filter(|line| line.contains(index)).count();
+        assert_eq!(
+            (
+                by("job_done_dead (state"),
+                by("job_done_dead_type (type_id")
+            ),
+            (3, 2),
+            "{plan:#?}"
+        );
+        assert!(
+            !plan.iter().any(|line| line.starts_with("SCAN job_done")),
+            "{plan:#?}"
+        );
+        connection.close().await.unwrap();
+    })
+    .await;
+}

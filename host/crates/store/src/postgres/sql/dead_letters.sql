@@ -17,7 +17,7 @@ FROM (
     (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
             created_at, due_at, started_at, finished_at, failure
      FROM hardstop.job_done
-     WHERE $1 = 12 AND $7 IS NULL AND type_id = $2 AND state = 12
+     WHERE $1 = 12 AND $2 IS NOT NULL AND $7 IS NULL AND type_id = $2 AND state = 12
        AND id < $3 AND id >= $4 AND ($5::int2 IS NULL OR outcome = $5)
        AND ($6::text IS NULL OR position($6 IN failure) > 0)
      ORDER BY id DESC
@@ -35,19 +35,25 @@ FROM (
     (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
             created_at, due_at, started_at, finished_at, failure
      FROM hardstop.job_done
-     WHERE $1 = 13 AND $7 IS NULL AND type_id = $2 AND state = 13
+     WHERE $1 = 13 AND $2 IS NOT NULL AND $7 IS NULL AND type_id = $2 AND state = 13
        AND id < $3 AND id >= $4 AND ($5::int2 IS NULL OR outcome = $5)
        AND ($6::text IS NULL OR position($6 IN failure) > 0)
      ORDER BY id DESC
      LIMIT $8)
     UNION ALL
-    (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
-            created_at, due_at, started_at, finished_at, failure
-     FROM hardstop.job_done
-     WHERE id = ANY ($7) AND state = $1 AND state IN (12, 13) AND ($2 IS NULL OR type_id = $2)
-       AND id < $3 AND id >= $4 AND ($5::int2 IS NULL OR outcome = $5)
-       AND ($6::text IS NULL OR position($6 IN failure) > 0)
-     ORDER BY id DESC
+    (SELECT d.*
+     FROM unnest($7) AS w (id)
+     -- Not pulled up: one look at the key for each id, however the table is estimated.
+     CROSS JOIN LATERAL (
+         SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
+                created_at, due_at, started_at, finished_at, failure
+         FROM hardstop.job_done
+         WHERE id = w.id AND state = $1 AND state IN (12, 13) AND ($2 IS NULL OR type_id = $2)
+           AND id < $3 AND id >= $4 AND ($5 IS NULL OR outcome = $5)
+           AND ($6 IS NULL OR position($6 IN failure) > 0)
+         OFFSET 0
+     ) d
+     ORDER BY d.id DESC
      LIMIT $8)
 ) j
 JOIN hardstop.job_type t ON t.id = j.type_id
