@@ -40,18 +40,29 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Settlement>) {
                 Ok(jobs) => {
                     failures = 0;
                     claimed = jobs.len() as u32;
-                    for job in jobs {
-                        let Some(slot) = slots.split(1) else { break };
-                        let (handle, signal) = StopSignal::pair();
-                        shared.running.add(job.id, job.token, job.type_id, handle);
-                        let run = runner::run(
-                            Arc::clone(&shared),
-                            job,
-                            signal,
-                            settlements.clone(),
-                            slot,
+                    // Held while the attempts are noted: whoever takes the lease away stops them after.
+                    let now = shared.lease.borrow();
+                    if now.as_ref().is_some_and(|now| Arc::ptr_eq(now, &lease)) {
+                        for job in jobs {
+                            let Some(slot) = slots.split(1) else { break };
+                            let (handle, signal) = StopSignal::pair();
+                            shared.running.add(job.id, job.token, job.type_id, handle);
+                            let run = runner::run(
+                                Arc::clone(&shared),
+                                job,
+                                signal,
+                                settlements.clone(),
+                                slot,
+                            );
+                            tokio::spawn(run);
+                        }
+                    } else {
+                        // The answer was long on its way, and others may have been given the jobs.
+                        warn!(
+                            claimed,
+                            "the lease ended before the claim was answered: not run"
                         );
-                        tokio::spawn(run);
+                        lease.lose_claim(token);
                     }
                 }
                 Err(error) => {

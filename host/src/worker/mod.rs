@@ -24,14 +24,16 @@ mod schedule;
 mod session;
 mod settler;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use hardstop_domain::Limits;
+use hardstop_domain::{JobId, LeaseToken, Limits};
 use hardstop_sandbox::{Sandbox, Stop};
 use hardstop_store::{Listener, Store, StoreError, Wake};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::catalogue::Catalogue;
@@ -68,6 +70,9 @@ struct Shared {
     catalogue: RwLock<Arc<Catalogue>>,
     loader: Loader,
     running: Running,
+    /// Jobs whose attempt has ended and whose settlement could not be written: to be given back. Kept
+    /// apart from the lease, which may be none just then.
+    abandoned: Mutex<HashSet<(JobId, LeaseToken)>>,
     slots: Arc<Semaphore>,
     /// The lease; none while this worker cannot be sure of it.
     lease: watch::Sender<Option<Arc<Lease>>>,
@@ -136,6 +141,12 @@ impl Shared {
         Ok(())
     }
 
+    fn abandoned(&self) -> MutexGuard<'_, HashSet<(JobId, LeaseToken)>> {
+        self.abandoned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until the worker has come to this phase.
     async fn reached(&self, phase: Phase) {
         // The sender lives in `self`, so the channel is never closed while anybody waits.
@@ -155,6 +166,7 @@ impl Worker {
             host,
         } = self;
         store.maintain().await?;
+        let opened_at = Instant::now();
         let session = store
             .open_session(&host, config.lease_duration, config.types().as_deref())
             .await?;
@@ -166,6 +178,7 @@ impl Worker {
             catalogue: RwLock::default(),
             loader: Loader::new(Arc::clone(&store), sandbox),
             running: Running::default(),
+            abandoned: Mutex::default(),
             slots: Arc::new(Semaphore::new(config.concurrency as usize)),
             lease: watch::Sender::new(Some(Arc::clone(&lease))),
             phase: watch::Sender::new(Phase::Working),
@@ -184,7 +197,7 @@ impl Worker {
         );
 
         let mut loops = JoinSet::new();
-        loops.spawn(session::renew(Arc::clone(&shared), host, lease));
+        loops.spawn(session::renew(Arc::clone(&shared), host, lease, opened_at));
         loops.spawn(maintenance::promote(Arc::clone(&shared)));
         loops.spawn(maintenance::rescue(Arc::clone(&shared)));
         loops.spawn(maintenance::refresh(Arc::clone(&shared)));
@@ -200,6 +213,10 @@ impl Worker {
         // The claimer holds the last sender of settlements besides the runners: when all of them
         // are gone the settler has written everything.
         let _ = claimer.await;
+        if drained.interrupted > 0 {
+            // Of a claim that was answered after all others had been interrupted.
+            shared.running.stop_all(Stop::Interrupted);
+        }
         if tokio::time::timeout(UNWIND_TIMEOUT, settler).await.is_err() {
             warn!("not every settlement could be written: those jobs will be rescued");
         }

@@ -10,7 +10,7 @@ use hardstop_domain::{
 };
 use hardstop_sandbox::Stop;
 use hardstop_store::Settlement;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use super::Shared;
@@ -28,8 +28,6 @@ pub struct Lease {
     /// Claims whose reply never came. What they leased runs nowhere, whether they were committed or
     /// not, and must be given back.
     lost_claims: Mutex<HashSet<LeaseToken>>,
-    /// Jobs whose attempt has ended and whose settlement could not be written.
-    abandoned: Mutex<HashSet<(JobId, LeaseToken)>>,
 }
 
 impl Lease {
@@ -39,24 +37,12 @@ impl Lease {
             session,
             batches: AtomicU32::new(0),
             lost_claims: Mutex::default(),
-            abandoned: Mutex::default(),
         }
     }
 
     /// Notes a claim that ended with an error.
     pub fn lose_claim(&self, token: LeaseToken) {
         self.lost_claims().insert(token);
-    }
-
-    /// Notes a job whose settlement was given up.
-    pub fn abandon(&self, job: JobId, token: LeaseToken) {
-        self.abandoned().insert((job, token));
-    }
-
-    fn abandoned(&self) -> MutexGuard<'_, HashSet<(JobId, LeaseToken)>> {
-        self.abandoned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lost_claims(&self) -> MutexGuard<'_, HashSet<LeaseToken>> {
@@ -66,8 +52,12 @@ impl Lease {
     }
 
     /// What the session holds and nobody here runs or settles: it is to be given back.
-    fn orphans(&self, held: &[(JobId, LeaseToken)]) -> Vec<Settlement> {
-        let (lost, abandoned) = (self.lost_claims(), self.abandoned());
+    fn orphans(
+        &self,
+        held: &[(JobId, LeaseToken)],
+        abandoned: &HashSet<(JobId, LeaseToken)>,
+    ) -> Vec<Settlement> {
+        let lost = self.lost_claims();
         held.iter()
             .filter(|key| lost.contains(&key.1) || abandoned.contains(key))
             .map(|(job, token)| Settlement {
@@ -95,46 +85,60 @@ impl Lease {
     }
 }
 
-/// Renews the lease for ever.
+/// Renews the lease for ever. `opened_at` is when the session's opening was sent.
 ///
 /// The lease is trusted from the moment that a successful heartbeat was *sent*, for its duration
 /// less a quarter. When that has passed without another, guests are stopped before anybody else can
-/// have been given their jobs, and nothing is claimed until the database answers again.
+/// have been given their jobs, and nothing is claimed until the database answers again. Whatever this
+/// loop waits for, it stops them in time.
 ///
-/// `lease` is the published one: the first was opened before anything could be claimed under it.
-pub async fn renew(shared: Arc<Shared>, host: String, mut lease: Arc<Lease>) {
+/// `lease` is the published one: it was opened, at `opened_at`, before anything could be claimed under it.
+pub async fn renew(shared: Arc<Shared>, host: String, mut lease: Arc<Lease>, opened_at: Instant) {
     let lease_duration = shared.config.lease_duration;
     let trust = lease_duration - lease_duration / 4;
     let period = lease_duration / 3;
-    let mut trusted_until = Instant::now() + trust;
-    let mut pause = period;
-    let mut sent_at = Instant::now();
+    let mut trusted_until = opened_at + trust;
+    let mut sent_at = opened_at;
+    let mut pause = period.saturating_sub(opened_at.elapsed());
     loop {
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = shared.signals.heartbeat.notified() => {
-                sleep_until(sent_at + HEARTBEAT_PAUSE).await;
+        let pausing = async {
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = shared.signals.heartbeat.notified() => {
+                    sleep_until(sent_at + HEARTBEAT_PAUSE).await;
+                }
             }
-        }
+        };
+        trusting(&shared, trusted_until, pausing).await;
         sent_at = Instant::now();
-        let give_up_at = trusted_until.max(sent_at + Duration::from_secs(1));
-        match timeout_at(give_up_at, shared.store.heartbeat(lease.session)).await {
-            Ok(Ok(heartbeat)) if heartbeat.alive => {
+        // The store bounds the wait. Ended from here, the call would leave its connection to a pool
+        // that waits for it without a bound.
+        let beat = shared.store.heartbeat(lease.session);
+        match trusting(&shared, trusted_until, beat).await {
+            Ok(heartbeat) if heartbeat.alive => {
                 for job in shared
                     .running
                     .reconcile(&heartbeat.held, sent_at.into_std())
                 {
                     info!(%job, "stopped: this worker no longer holds it (cancelled or rescued)");
                 }
-                give_back(&shared, lease.orphans(&heartbeat.held)).await;
+                let orphans = lease.orphans(&heartbeat.held, &shared.abandoned());
+                give_back(&shared, orphans);
                 trusted_until = sent_at + trust;
-                pause = period;
-                publish(&shared, &lease);
+                // An answer that was long on its way says little about now: ask again.
+                pause = match Instant::now() < trusted_until {
+                    true => {
+                        publish(&shared, &lease);
+                        period
+                    }
+                    false => Duration::ZERO,
+                };
                 continue;
             }
-            Ok(Ok(_)) => {
-                let revoked = shared.running.revoke_all();
+            Ok(_) => {
+                // In this order: a claim that is answered now finds that the lease is gone.
                 shared.lease.send_replace(None);
+                let revoked = shared.running.revoke_all();
                 warn!(session = %lease.session, revoked, "the session was ended by a rescue: opening another");
                 let opened_at = Instant::now();
                 let types = shared.config.types();
@@ -145,42 +149,60 @@ pub async fn renew(shared: Arc<Shared>, host: String, mut lease: Arc<Lease>) {
                     Ok(session) => {
                         lease = Arc::new(Lease::new(session));
                         trusted_until = opened_at + trust;
-                        pause = period;
                         info!(%session, "session opened");
-                        publish(&shared, &lease);
+                        // One whose opening took so long is asked for first.
+                        pause = match Instant::now() < trusted_until {
+                            true => {
+                                publish(&shared, &lease);
+                                period
+                            }
+                            false => Duration::ZERO,
+                        };
                         continue;
                     }
                     Err(error) => warn!(%error, "cannot open a session"),
                 }
             }
-            Ok(Err(error)) => warn!(%error, session = %lease.session, "heartbeat failed"),
-            Err(_) => warn!(session = %lease.session, "the database does not answer heartbeats"),
+            Err(error) => warn!(%error, session = %lease.session, "heartbeat failed"),
         }
-        let now = Instant::now();
-        if now >= trusted_until && shared.lease.borrow().is_some() {
-            shared.lease.send_replace(None);
-            let stopped = shared.running.stop_all(Stop::Interrupted);
-            warn!(
-                stopped,
-                "the lease may run out: stopped every guest, claiming nothing"
-            );
-        }
-        // Close enough to the end of trust to act before it, and never faster than ten a second.
-        pause = (period / 4)
-            .min(trusted_until.saturating_duration_since(now))
-            .clamp(Duration::from_millis(100), Duration::from_secs(1));
+        // Never faster than ten a second.
+        pause = (period / 4).clamp(Duration::from_millis(100), Duration::from_secs(1));
     }
 }
 
-async fn give_back(shared: &Shared, orphans: Vec<Settlement>) {
+/// Waits for something. Should trust in the lease end before it, every guest is stopped at that
+/// moment, and the wait goes on.
+async fn trusting<T>(shared: &Shared, trusted_until: Instant, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        // Trust that has ended is acted upon, also where the answer is there by now.
+        biased;
+        () = sleep_until(trusted_until), if shared.lease.borrow().is_some() => {}
+        done = &mut work => return done,
+    }
+    // In this order: a claim that is answered now finds that the lease is gone.
+    shared.lease.send_replace(None);
+    let stopped = shared.running.stop_all(Stop::Interrupted);
+    warn!(
+        stopped,
+        "the lease may run out: stopped every guest, claiming nothing"
+    );
+    work.await
+}
+
+/// Beside the heartbeats, which must not wait for it.
+fn give_back(shared: &Arc<Shared>, orphans: Vec<Settlement>) {
     if orphans.is_empty() {
         return;
     }
-    // What fails now is still held at the next heartbeat.
-    match shared.store.settle(&orphans).await {
-        Ok(_) => info!(jobs = orphans.len(), "gave back jobs that nobody runs"),
-        Err(error) => warn!(%error, "cannot give back jobs that nobody runs"),
-    }
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        // What fails now is still held at the next heartbeat.
+        match shared.store.settle(&orphans).await {
+            Ok(_) => info!(jobs = orphans.len(), "gave back jobs that nobody runs"),
+            Err(error) => warn!(%error, "cannot give back jobs that nobody runs"),
+        }
+    });
 }
 
 fn publish(shared: &Shared, lease: &Arc<Lease>) {
@@ -209,13 +231,14 @@ mod tests {
             (JobId(Uuid::from_u128(1)), first),
             (JobId(Uuid::from_u128(2)), second),
         ];
-        assert!(lease.orphans(&held).is_empty());
+        let mut abandoned = HashSet::new();
+        assert!(lease.orphans(&held, &abandoned).is_empty());
         lease.lose_claim(second);
-        let orphans = lease.orphans(&held);
+        let orphans = lease.orphans(&held, &abandoned);
         assert_eq!(orphans.len(), 1);
         assert_eq!((orphans[0].job, orphans[0].token), held[1]);
         assert_eq!(orphans[0].next, Next::Release);
-        lease.abandon(held[0].0, first);
-        assert_eq!(lease.orphans(&held).len(), 2);
+        abandoned.insert(held[0]);
+        assert_eq!(lease.orphans(&held, &abandoned).len(), 2);
     }
 }

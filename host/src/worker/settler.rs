@@ -150,9 +150,9 @@ fn failed(settlement: Settlement, reason: &str) -> Settlement {
 /// The attempt is lost, the job is not: the heartbeat gives it back.
 fn give_up(shared: &Shared, settlement: &Settlement, reason: &str) {
     error!(job = %settlement.job, reason, "cannot settle: the job is given back");
-    if let Some(lease) = shared.lease.borrow().as_ref() {
-        lease.abandon(settlement.job, settlement.token);
-    }
+    shared
+        .abandoned()
+        .insert((settlement.job, settlement.token));
 }
 
 /// How often a batch is sent again that the database answers with an error which may pass. One that
