@@ -52,13 +52,16 @@ impl Database {
     }
 
     fn with(kind: Kind, guests: &[&str], turn: Turn) -> Self {
-        let database = Self::in_turn(kind, turn);
-        database.run(&["migrate"]).good();
+        Self::in_turn(kind, turn).set_up(guests)
+    }
+
+    fn set_up(self, guests: &[&str]) -> Self {
+        self.run(&["migrate"]).good();
         for name in guests {
             let folder = guest(name);
-            database.run(&["deploy", folder.to_str().unwrap()]).good();
+            self.run(&["deploy", folder.to_str().unwrap()]).good();
         }
-        database
+        self
     }
 
     /// A new one, with nothing in it.
@@ -67,9 +70,9 @@ impl Database {
     }
 
     fn in_turn(kind: Kind, turn: Turn) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         match kind {
             Kind::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", folder.path().join("test.db").display());
                 Self {
                     folder,
@@ -85,21 +88,31 @@ impl Database {
                          {URL_VARIABLE}"
                     )
                 });
-                static NEXT: AtomicU32 = AtomicU32::new(0);
-                let name = format!(
-                    "hardstop_suite_{}_{}",
-                    std::process::id(),
-                    NEXT.fetch_add(1, Ordering::Relaxed)
-                );
-                sql(&server, &format!("CREATE DATABASE {name}"));
-                let url = with_database(&server, &name);
-                Self {
-                    folder,
-                    url,
-                    drop_with: Some((server, name)),
-                    _turn: turn,
-                }
+                Self::on_server(server, turn)
             }
+        }
+    }
+
+    /// A new one on this server, with these guests deployed.
+    pub fn on(server: &str, guests: &[&str]) -> Self {
+        Self::on_server(server.to_owned(), beside()).set_up(guests)
+    }
+
+    fn on_server(server: String, turn: Turn) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "hardstop_suite_{}_{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        sql(&server, &format!("CREATE DATABASE {name}"));
+        let url = with_database(&server, &name);
+        Self {
+            folder,
+            url,
+            drop_with: Some((server, name)),
+            _turn: turn,
         }
     }
 

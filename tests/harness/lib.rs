@@ -4,7 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a harness fails by panicking")]
 
+mod cluster;
 mod database;
+mod load;
+mod proxy;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +16,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub use cluster::Cluster;
 pub use database::{Database, Kind};
+pub use load::Load;
+pub use proxy::Proxy;
 pub use worker::Worker;
 
 /// Longer than anything should take; a wait that reaches it has failed.

@@ -19,8 +19,14 @@ impl Worker {
     /// Starts one and waits until it is ready.
     #[track_caller]
     pub fn start(database: &Database, args: &[&str]) -> Self {
+        Self::start_at(database, database.url(), args)
+    }
+
+    /// Starts one that finds the database at another URL, and waits until it is ready.
+    #[track_caller]
+    pub fn start_at(database: &Database, url: &str, args: &[&str]) -> Self {
         let log = database.folder().join(format!("worker-{}.log", unique()));
-        let args: Vec<&str> = ["worker", "--database-url", database.url()]
+        let args: Vec<&str> = ["worker", "--database-url", url]
             .into_iter()
             .chain(args.iter().copied())
             .collect();

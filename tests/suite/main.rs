@@ -28,6 +28,8 @@ mod crash;
 mod dead_letter;
 mod job;
 mod lineage;
+mod mass;
+mod outage;
 mod pickup;
 mod policy;
 mod schedule;

@@ -1,0 +1,60 @@
+//! Many jobs of every kind, and workers that come and go: then everything is counted.
+
+use std::time::{Duration, Instant};
+
+use hardstop_tests::{Database, Kind, Load, Worker, wait_for};
+use rustix::process::Signal;
+
+on_both!(
+    every_job_ends_once_though_a_worker_is_killed_every_second,
+    every_job_ends_once_though_workers_are_told_to_stop,
+);
+
+const ARGS: &[&str] = &["--lease", "2s", "--concurrency", "4"];
+/// Jobs are killed in each: fewer would do, but the more the better.
+const KILLS: usize = 12;
+
+fn every_job_ends_once_though_a_worker_is_killed_every_second(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let mut workers = [(); 3].map(|()| Worker::start(&db, ARGS));
+    let mut load = Load::default();
+    for kill in 0..KILLS {
+        let began = Instant::now();
+        load.add(&db);
+        // The script of the fault: once a second.
+        std::thread::sleep(Duration::from_secs(1).saturating_sub(began.elapsed()));
+        let worker = &mut workers[kill % 3];
+        worker.kill();
+        *worker = Worker::start(&db, ARGS);
+    }
+    let rescues = load.check(&db);
+    assert!(rescues > 0, "no kill hit a job: this has tested nothing");
+}
+
+fn every_job_ends_once_though_workers_are_told_to_stop(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let mut load = Load::default();
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut workers = [(); 2].map(|()| Worker::start(&db, ARGS));
+        load.add(&db);
+        load.add(&db);
+        wait_for("jobs to run", || {
+            let running = db.json(&["job", "list", "--state", "running"]);
+            (!running.as_array().unwrap().is_empty()).then_some(())
+        });
+        for worker in &workers {
+            worker.signal(signal);
+        }
+        for worker in &mut workers {
+            assert_eq!(worker.wait(), Some(0), "{}", worker.log());
+            assert!(!worker.log().contains("stale"), "{}", worker.log());
+        }
+        let jobs = db.jobs();
+        assert!(
+            jobs.iter().all(|job| job["state"] != "running"),
+            "a worker that has ended holds a job: {jobs:#?}"
+        );
+    }
+    let _worker = Worker::start(&db, ARGS);
+    assert_eq!(load.check(&db), 0, "a drain leaves nothing to be rescued");
+}
