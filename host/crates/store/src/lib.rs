@@ -214,10 +214,16 @@ pub trait Store: Send + Sync + 'static {
     /// One job in full, with its attempts.
     async fn job(&self, id: JobId) -> Result<Option<JobDetail>, StoreError>;
     /// A page of jobs, newest first. Fails with [`StoreError::UnknownType`] for a type that was never
-    /// deployed.
+    /// deployed, and with [`StoreError::Invalid`] for a limit out of its range or a key without a type.
     async fn jobs(&self, query: &JobQuery) -> Result<Vec<JobSummary>, StoreError>;
     /// The jobs of a chain, oldest first; none where there is no such chain.
     async fn chain(&self, id: ChainId) -> Result<Vec<JobSummary>, StoreError>;
+    /// A page of chains, newest first. Fails as [`Store::jobs`] does, and for the state `continued`.
+    async fn chains(&self, query: &ChainQuery) -> Result<Vec<ChainSummary>, StoreError>;
+    /// One chain in full.
+    async fn chain_detail(&self, id: ChainId) -> Result<Option<ChainDetail>, StoreError>;
+    /// What is known of a job that may keep it from running.
+    async fn explain(&self, id: JobId) -> Result<Option<Explanation>, StoreError>;
     /// Every session that has not ended.
     async fn sessions(&self) -> Result<Vec<Session>, StoreError>;
 

@@ -23,7 +23,7 @@ use crate::operation::removal::{DeleteChain, Retain};
 use crate::operation::schedule::{self, Put};
 use crate::operation::settle::{Planned, Settle, types_named};
 use crate::operation::unblock::{Aftermath, Unblock};
-use crate::operation::{Operation, read};
+use crate::operation::{Operation, explain, list, read};
 use crate::record::*;
 use crate::{Listener, Store, StoreError, Wake};
 
@@ -589,11 +589,24 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn jobs(&self, query: &JobQuery) -> Result<Vec<JobSummary>, StoreError> {
         let type_id = self.filtered(query.type_name.as_ref()).await?;
-        self.backend.run(read::Jobs::new(query, type_id)?).await
+        self.backend.run(list::Jobs::new(query, type_id)?).await
     }
 
     async fn chain(&self, id: ChainId) -> Result<Vec<JobSummary>, StoreError> {
         self.backend.run(read::Chain(id)).await
+    }
+
+    async fn chains(&self, query: &ChainQuery) -> Result<Vec<ChainSummary>, StoreError> {
+        let type_id = self.filtered(query.type_name.as_ref()).await?;
+        self.backend.run(list::Chains::new(query, type_id)?).await
+    }
+
+    async fn chain_detail(&self, id: ChainId) -> Result<Option<ChainDetail>, StoreError> {
+        self.backend.run(read::ChainInFull(id)).await
+    }
+
+    async fn explain(&self, id: JobId) -> Result<Option<Explanation>, StoreError> {
+        self.backend.run(explain::Explain(id)).await
     }
 
     async fn sessions(&self) -> Result<Vec<Session>, StoreError> {

@@ -1,6 +1,7 @@
 //! Reads rows of either database into records.
 
 pub(crate) mod pause;
+mod read;
 pub(crate) mod schedule;
 
 use hardstop_domain::outcome::Progress;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 use crate::StoreError;
 use crate::record::*;
 use crate::transaction::ChainJob;
+pub(crate) use read::*;
 pub(crate) use schedule::HeldSchedule;
 
 /// A row of either database. The five `get` methods differ by driver; the rest is the same.
@@ -344,8 +346,15 @@ pub(crate) fn detail(row: &impl View) -> Result<JobDetail, StoreError> {
             log_bytes_dropped: row.int("log_bytes_dropped")?,
         }),
     };
+    let summary = summary(row)?;
     Ok(JobDetail {
-        summary: summary(row)?,
+        lineage: lineage(row, summary.chain_id)?,
+        key: row.get_text("key")?,
+        parent_job: row.get_uuid("parent_job")?.map(JobId),
+        blockers: Vec::new(),
+        deadline_at: row.get_time("deadline_at")?,
+        completion_token: row.get_uuid("completion_token")?,
+        summary,
         input: row.get_text("input")?.unwrap_or_else(|| "null".to_owned()),
         limits: row
             .json_option::<LimitsPatch>("limits")?

@@ -193,6 +193,51 @@ impl Fixture {
         }
     }
 
+    /// An id as this database's SQL writes it.
+    pub fn id(&self, id: impl Into<JobId>) -> String {
+        let id = id.into().0;
+        match self.database {
+            Database::Postgres => format!("'{id}'"),
+            Database::Sqlite => format!("x'{}'", id.simple()),
+        }
+    }
+
+    /// A time so many microseconds from now, as this database's SQL writes it.
+    pub fn from_now(&self, us: i64) -> String {
+        match self.database {
+            Database::Postgres => format!("clock_timestamp() + {us} * interval '1 microsecond'"),
+            Database::Sqlite => {
+                format!("CAST(unixepoch('subsec') * 1000000 AS INTEGER) + {us}")
+            }
+        }
+    }
+
+    /// Notes that a chain was started with a key.
+    pub async fn key(&self, type_id: TypeId, key: &str, chain: impl Into<JobId>) {
+        let (chain, now) = (self.id(chain), self.from_now(0));
+        let sql = format!(
+            "INSERT INTO hardstop.chain_key (type_id, key, chain_id, started_at, open) \
+             VALUES ({}, '{key}', {chain}, {now}, false)",
+            type_id.0
+        );
+        assert_eq!(self.execute(&sql).await, 1);
+    }
+
+    /// Lets a ready job wait for these chains.
+    pub async fn block(&self, job: JobId, chains: &[ChainId]) {
+        let (id, count) = (self.id(job), chains.len());
+        let mut sql = format!(
+            "UPDATE hardstop.job_live SET state = 1, blockers = {count}, open_blockers = {count} WHERE id = {id};"
+        );
+        for (position, chain) in chains.iter().enumerate() {
+            let chain = self.id(*chain);
+            sql.push_str(&format!(
+                "INSERT INTO hardstop.job_blocker (job_id, position, chain_id) VALUES ({id}, {position}, {chain});"
+            ));
+        }
+        self.execute(&sql).await;
+    }
+
     /// Deploys types of these names and returns their numbers, in the same order.
     pub async fn deploy<const N: usize>(&self, names: [&str; N]) -> [TypeId; N] {
         let deployed = self.store.deploy(deployment(&names)).await.unwrap();
@@ -339,6 +384,15 @@ pub fn job(type_name: &str) -> NewJob {
 
 pub fn chain(type_name: &str) -> NewChain {
     NewChain::new(job(type_name))
+}
+
+/// A job whose id names this millisecond and differs from its neighbours' in the last bits alone.
+pub fn job_of_ms(type_name: &str, ms: u64, number: u128) -> NewJob {
+    let id = (u128::from(ms) << 80) | (7 << 76) | (2 << 62) | number;
+    NewJob {
+        id: JobId(Uuid::from_u128(id)),
+        ..job(type_name)
+    }
 }
 
 pub fn chains(type_name: &str, count: usize) -> Vec<NewChain> {

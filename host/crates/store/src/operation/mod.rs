@@ -3,8 +3,10 @@
 pub(crate) mod dead_letter;
 pub(crate) mod deploy;
 pub(crate) mod enqueue;
+pub(crate) mod explain;
 pub(crate) mod fire;
 pub(crate) mod lease;
+pub(crate) mod list;
 pub(crate) mod operate;
 pub(crate) mod pause;
 pub(crate) mod read;

@@ -1,12 +1,12 @@
 //! Reads.
 
+use hardstop_domain::job::BLOCKERS_MAX;
 use hardstop_domain::{ChainId, Digest, JobId, State, TypeId, TypeName};
-use uuid::Uuid;
 
 use super::{Mode, Operation};
 use crate::StoreError;
 use crate::record::*;
-use crate::transaction::{JobPage, Transaction};
+use crate::transaction::Transaction;
 
 /// A read that is one statement.
 macro_rules! read {
@@ -54,6 +54,9 @@ impl Operation for Job {
             return Ok(None);
         };
         job.attempts = tx.attempts(self.0).await?;
+        job.blockers = tx
+            .job_blockers(&[self.0], count(BLOCKERS_MAX), false)
+            .await?;
         // The log of a settlement that ended the job badly is kept once, in the attempt's record,
         // which is the last one. Only a settlement brings usage.
         if let (State::Discarded | State::Cancelled, Some(last)) =
@@ -66,43 +69,35 @@ impl Operation for Job {
     }
 }
 
-/// A page of jobs.
-pub(crate) struct Jobs(JobPage);
+/// One chain in full.
+pub(crate) struct ChainInFull(pub(crate) ChainId);
 
-impl Jobs {
-    /// `type_id` is that of the type that the query names. Fails where the page is too large.
-    pub(crate) fn new(query: &JobQuery, type_id: Option<TypeId>) -> Result<Self, StoreError> {
-        if !(1..=JOB_QUERY_LIMIT_MAX).contains(&query.limit) {
-            return Err(StoreError::Invalid(format!(
-                "limit {} is not from 1 to {JOB_QUERY_LIMIT_MAX}",
-                query.limit
-            )));
-        }
-        let states: Vec<State> = State::ALL
-            .into_iter()
-            .filter(|state| query.state.is_none_or(|wanted| wanted == *state))
-            .collect();
-        Ok(Self(JobPage {
-            before: query.before.map_or(Uuid::max(), |id| id.0),
-            type_id: type_id.map(|id| id.0),
-            limit: i64::from(query.limit),
-            live: states.iter().any(|state| !state.is_final()),
-            done: states.iter().any(|state| state.is_final()),
-            states: states.into_iter().map(State::code).collect(),
-        }))
-    }
-}
-
-impl Operation for Jobs {
-    type Output = Vec<JobSummary>;
+impl Operation for ChainInFull {
+    type Output = Option<ChainDetail>;
 
     fn mode(&self) -> Mode {
         Mode::READ
     }
 
-    async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<JobSummary>, StoreError> {
-        tx.jobs(&self.0).await
+    async fn run(&self, tx: &mut dyn Transaction) -> Result<Option<ChainDetail>, StoreError> {
+        let Some(mut chain) = tx.chain_detail(self.0).await? else {
+            return Ok(None);
+        };
+        chain.jobs = tx.chain(self.0).await?;
+        let ids: Vec<JobId> = chain.jobs.iter().map(|job| job.id).collect();
+        chain.blockers = tx.job_blockers(&ids, count(BLOCKERS_MAX), false).await?;
+        // One more tells whether there are more.
+        let limit = count(CHAIN_DEPENDENTS_MAX) + 1;
+        chain.dependents = tx.chain_dependents(self.0, limit).await?;
+        chain.more_dependents = chain.dependents.len() > CHAIN_DEPENDENTS_MAX;
+        chain.dependents.truncate(CHAIN_DEPENDENTS_MAX);
+        Ok(Some(chain))
     }
+}
+
+/// A count as a statement takes it.
+pub(super) fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// Upkeep that both databases need.

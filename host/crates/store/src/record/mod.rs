@@ -1,6 +1,8 @@
 //! What goes into the store and what comes out of it.
 
+mod chain;
 mod dead_letter;
+mod explain;
 mod pause;
 mod retention;
 mod schedule;
@@ -13,6 +15,10 @@ use hardstop_domain::{
     NewChain, Next, OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
 };
 use serde::Serialize;
+use uuid::Uuid;
+
+pub use chain::*;
+pub use explain::*;
 
 pub use dead_letter::*;
 pub use pause::*;
@@ -365,6 +371,18 @@ pub struct JobDetail {
     pub log: Vec<LogEntry>,
     /// The next job of the chain, once continued.
     pub continued_to: Option<JobId>,
+    /// The deduplication key that its chain was started with.
+    pub key: Option<String>,
+    /// The job whose handler started its chain.
+    pub parent_job: Option<JobId>,
+    /// Where its chain stands among the chains that handlers started.
+    pub lineage: Lineage,
+    /// The chains that it waits for, or waited for, in the order in which it gets their outputs.
+    pub blockers: Vec<JobBlocker>,
+    /// Until when an external job waits for its completion. None before it is ready.
+    pub deadline_at: Option<Timestamp>,
+    /// What completes an external job that is not final yet.
+    pub completion_token: Option<Uuid>,
     /// The attempts that did not finish it well, oldest first.
     pub attempts: Vec<AttemptRecord>,
 }
@@ -399,13 +417,25 @@ pub struct AttemptRecord {
 /// The most jobs that one page holds.
 pub const JOB_QUERY_LIMIT_MAX: u32 = 1_000;
 
-/// Which jobs to list.
+/// Which jobs to list. Every condition given must hold.
+///
+/// `since` and `until` mean the creation time that the job's UUIDv7 carries, in whole milliseconds, and
+/// become bounds of the id: so a page is a range of the primary key and the next one meets it exactly,
+/// whatever happens meanwhile. That time is the clock of whoever made the id; `created_at` is the
+/// database's.
 #[derive(Debug, Clone, Default)]
 pub struct JobQuery {
-    /// Only this type.
+    /// Only this type. With a key: the type of the chains' first jobs, which the key belongs to.
     pub type_name: Option<TypeName>,
     /// Only this state.
     pub state: Option<State>,
+    /// Only jobs of chains that were started with this deduplication key, which is one within
+    /// `type_name`; whatever types the jobs have.
+    pub key: Option<String>,
+    /// Only jobs created in this millisecond or later.
+    pub since: Option<Timestamp>,
+    /// Only jobs created before this millisecond.
+    pub until: Option<Timestamp>,
     /// Only jobs older than this one: the last id of the page before.
     pub before: Option<JobId>,
     /// The most jobs, from 1 to [`JOB_QUERY_LIMIT_MAX`].

@@ -6,6 +6,7 @@ mod dead_letter;
 pub(crate) mod key;
 pub(crate) mod lineage;
 pub(crate) mod pause;
+mod read;
 mod removal;
 pub(crate) mod schedule;
 
@@ -23,13 +24,15 @@ use key::KeyStatements;
 use lineage::LineageStatements;
 
 pub(crate) use dead_letter::{DeadLetterPage, DeadLetterStatements};
+pub(crate) use read::ReadStatements;
 pub(crate) use removal::{ChainJob, RemovalStatements};
 
 /// One method per SQL file, of the same name. Row lists are sorted by job id, so that two
 /// transactions lock what they share in the same order. An empty list is no statement.
 #[async_trait]
 pub(crate) trait Transaction:
-    BlockerStatements
+    ReadStatements
+    + BlockerStatements
     + KeyStatements
     + LineageStatements
     + pause::PauseStatements
@@ -104,7 +107,7 @@ pub(crate) trait Transaction:
     async fn type_ids(&mut self) -> Result<Vec<(TypeName, TypeId)>, StoreError>;
     async fn job(&mut self, id: JobId) -> Result<Option<JobDetail>, StoreError>;
     async fn attempts(&mut self, id: JobId) -> Result<Vec<AttemptRecord>, StoreError>;
-    async fn jobs(&mut self, page: &JobPage) -> Result<Vec<JobSummary>, StoreError>;
+    async fn jobs(&mut self, page: &Page) -> Result<Vec<JobSummary>, StoreError>;
     async fn chain(&mut self, id: ChainId) -> Result<Vec<JobSummary>, StoreError>;
     async fn sessions(&mut self) -> Result<Vec<Session>, StoreError>;
 
@@ -112,13 +115,18 @@ pub(crate) trait Transaction:
     async fn version(&mut self) -> Result<String, StoreError>;
 }
 
-/// A [`JobQuery`] with every choice made.
+/// A [`JobQuery`] or [`ChainQuery`] with every choice made.
 #[derive(Debug)]
-pub(crate) struct JobPage {
+pub(crate) struct Page {
+    /// Ids from this one on,
+    pub(crate) from: uuid::Uuid,
+    /// and before this one.
     pub(crate) before: uuid::Uuid,
     pub(crate) type_id: Option<i32>,
     pub(crate) states: Vec<i16>,
     pub(crate) limit: i64,
+    /// Whether any of the states is a live one,
     pub(crate) live: bool,
+    /// and whether any is a final one.
     pub(crate) done: bool,
 }

@@ -2,12 +2,14 @@
 
 mod blocker;
 mod cancel;
+mod chain;
 mod claim;
 mod dead_letter;
 mod dedup;
 mod delete;
 mod deploy;
 mod enqueue;
+mod explain;
 mod lineage;
 mod migrate;
 mod pause;
@@ -210,9 +212,35 @@ suite! {
     read {
         a_job_in_full,
         pages_meet_exactly_within_a_millisecond,
+        pages_meet_while_jobs_finish,
         by_type_and_state,
+        by_the_time_that_the_id_names,
+        by_key_through_the_chains_that_had_it,
+        rare_states_by_their_own_indexes,
+        a_job_with_all_that_surrounds_it,
         a_chain_oldest_first,
         nothing_where_there_is_nothing,
+    }
+    chain {
+        is_listed_with_its_first_type_and_last_state,
+        pages_meet_while_chains_go_on_and_close,
+        by_the_time_that_the_id_names,
+        by_key,
+        what_cannot_be_asked_for_is_refused,
+        in_full,
+        with_the_first_hundred_dependents,
+        nothing_where_there_is_nothing,
+    }
+    explain {
+        a_ready_job_and_those_ahead_of_it,
+        counts_no_further_than_it_must,
+        a_blocked_job,
+        pauses_in_force,
+        sessions_that_serve_the_type,
+        a_running_job_and_its_session,
+        an_external_job,
+        why_the_last_run_failed,
+        a_final_or_unknown_job,
     }
     wake {
         a_start_is_heard_here_and_elsewhere,

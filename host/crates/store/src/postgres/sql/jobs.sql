@@ -1,26 +1,27 @@
 -- A page of jobs, newest first. One statement, so that a job that finishes meanwhile is seen once.
 -- $1: older than this id. $2: of this type, or null. $3: in these states. $4: the most.
 -- $5, $6: whether to look among live and among final jobs at all: a state is one or the other.
+-- $7: not older than this id.
 SELECT j.*, t.name AS type_name
 FROM (
     (SELECT id, chain_id, type_id, state, NULL::int2 AS outcome, lease_token, attempt, rescues, snoozes, priority,
             created_at, due_at, claimed_at AS started_at, NULL::timestamptz AS finished_at
      FROM hardstop.job_live
-     WHERE $5::bool AND id < $1::uuid AND ($2::int4 IS NULL OR type_id = $2) AND state = ANY ($3::int2[])
+     WHERE $5::bool AND id < $1::uuid AND id >= $7::uuid AND ($2::int4 IS NULL OR type_id = $2) AND state = ANY ($3::int2[])
      ORDER BY id DESC
      LIMIT $4)
     UNION ALL
     (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
             created_at, due_at, started_at, finished_at
      FROM hardstop.job_done
-     WHERE $6::bool AND $2 IS NULL AND id < $1 AND state = ANY ($3)
+     WHERE $6::bool AND $2 IS NULL AND id < $1 AND id >= $7 AND state = ANY ($3)
      ORDER BY id DESC
      LIMIT $4)
     UNION ALL
     (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
             created_at, due_at, started_at, finished_at
      FROM hardstop.job_done
-     WHERE $6 AND type_id = $2 AND id < $1 AND state = ANY ($3)
+     WHERE $6 AND type_id = $2 AND id < $1 AND id >= $7 AND state = ANY ($3)
      ORDER BY id DESC
      LIMIT $4)
 ) j

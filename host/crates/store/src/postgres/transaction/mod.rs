@@ -2,6 +2,7 @@
 
 mod dead_letter;
 mod pause;
+mod read;
 mod removal;
 mod schedule;
 
@@ -19,7 +20,7 @@ use super::schema::Schema;
 use crate::StoreError;
 use crate::record::*;
 use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow, UsageRow};
-use crate::transaction::{JobPage, Transaction};
+use crate::transaction::{Page, Transaction};
 use crate::view::{self, Claimed, Held, Reopened, View, all};
 
 /// A statement of this directory, in a schema.
@@ -358,7 +359,7 @@ impl Transaction for PgTransaction<'_> {
         all(&rows, view::attempt)
     }
 
-    async fn jobs(&mut self, page: &JobPage) -> Result<Vec<JobSummary>, StoreError> {
+    async fn jobs(&mut self, page: &Page) -> Result<Vec<JobSummary>, StoreError> {
         let rows = sql!(self.1, "jobs")
             .bind(page.before)
             .bind(page.type_id)
@@ -366,6 +367,7 @@ impl Transaction for PgTransaction<'_> {
             .bind(page.limit)
             .bind(page.live)
             .bind(page.done)
+            .bind(page.from)
             .fetch_all(&mut *self.0)
             .await?;
         all(&rows, view::summary)

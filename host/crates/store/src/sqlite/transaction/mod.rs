@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 mod dead_letter;
 mod pause;
+mod read;
 mod removal;
 mod schedule;
 
@@ -21,7 +22,7 @@ mod lineage;
 use crate::StoreError;
 use crate::record::*;
 use crate::row::{AttemptRow, ClosureRow, FinishRow, JobRow, RequeueRow};
-use crate::transaction::{JobPage, Transaction};
+use crate::transaction::{Page, Transaction};
 use crate::view::{self, Claimed, Held, Reopened, View, all};
 
 /// A statement, or a few, of this directory.
@@ -395,7 +396,7 @@ impl Transaction for SqliteTransaction<'_> {
         all(&rows, view::attempt)
     }
 
-    async fn jobs(&mut self, page: &JobPage) -> Result<Vec<JobSummary>, StoreError> {
+    async fn jobs(&mut self, page: &Page) -> Result<Vec<JobSummary>, StoreError> {
         let rows = sql!("jobs")
             .bind(page.before)
             .bind(page.type_id)
@@ -403,6 +404,7 @@ impl Transaction for SqliteTransaction<'_> {
             .bind(page.limit)
             .bind(page.live)
             .bind(page.done)
+            .bind(page.from)
             .fetch_all(&mut *self.connection)
             .await?;
         all(&rows, view::summary)
