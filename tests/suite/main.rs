@@ -26,6 +26,7 @@ mod chain;
 mod cli;
 mod crash;
 mod dead_letter;
+mod explain;
 mod job;
 mod lineage;
 mod mass;

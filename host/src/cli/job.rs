@@ -9,7 +9,7 @@ use hardstop_store::{AttemptRecord, Due, JobDetail, JobQuery, JobSummary};
 use serde_json::json;
 
 use super::args::JobCommand;
-use super::{Context, output};
+use super::{Context, chain, explain, output};
 use crate::error::{Error, Exit};
 use crate::service::Service;
 
@@ -19,21 +19,24 @@ pub async fn execute(context: &Context, command: JobCommand) -> Result<ExitCode,
         JobCommand::List {
             type_name,
             state,
+            key,
+            since,
+            until,
             before,
             limit,
         } => {
-            list(
-                context,
-                &service,
-                &JobQuery {
-                    type_name,
-                    state,
-                    before,
-                    limit,
-                },
-            )
-            .await?
+            let query = JobQuery {
+                type_name,
+                state,
+                key,
+                since,
+                until,
+                before,
+                limit,
+            };
+            list(context, &service, &query).await?
         }
+        JobCommand::Explain { job } => explain::execute(context, &service, job).await?,
         JobCommand::Show { job } => {
             let job = service.job(job).await?;
             context.output.one(&job, || show(&job));
@@ -169,6 +172,18 @@ pub fn show(job: &JobDetail) -> String {
         field("chain", summary.chain_id.to_string());
     }
     field("type", summary.type_name.to_string());
+    if let Some(key) = &job.key {
+        field("key", key.clone());
+    }
+    if let Some(parent) = job.parent_job {
+        field("parent", parent.to_string());
+    }
+    if job.lineage.depth > 0 {
+        field(
+            "root",
+            format!("{} (depth {})", job.lineage.root, job.lineage.depth),
+        );
+    }
     field(
         "state",
         match summary.outcome {
@@ -199,6 +214,12 @@ pub fn show(job: &JobDetail) -> String {
         (Some(started), None) => field("started", started.to_string()),
         (None, _) => field("due", summary.due_at.to_string()),
     }
+    if let Some(deadline) = job.deadline_at {
+        field("deadline", deadline.to_string());
+    }
+    if let Some(token) = job.completion_token {
+        field("token", token.to_string());
+    }
     if let Some(next) = job.continued_to {
         field("continued", next.to_string());
     }
@@ -211,6 +232,9 @@ pub fn show(job: &JobDetail) -> String {
     }
     if let Some(failure) = &job.failure {
         let _ = write!(text, "\n{}", output::failure(failure));
+    }
+    if !job.blockers.is_empty() {
+        let _ = write!(text, "\nblockers\n{}", chain::blockers(&job.blockers));
     }
     // A discarded job's last attempt is its final word, which was just shown.
     let last_run = job.attempts.last().map(|attempt| attempt.run);
@@ -281,7 +305,8 @@ fn usage_line(usage: &Usage) -> String {
     text
 }
 
-fn shorten(json: &str) -> String {
+/// JSON text, cut where it is long.
+pub fn shorten(json: &str) -> String {
     const SHOWN: usize = 400;
     if json.len() <= SHOWN {
         return json.to_owned();

@@ -3,11 +3,12 @@
 //! Data goes to standard output, talk to standard error.
 
 pub mod args;
-mod chain_delete;
+mod chain;
 mod component;
 mod dead_letter;
 mod deploy;
 mod doctor;
+mod explain;
 mod job;
 mod job_type;
 mod migrate;
@@ -28,7 +29,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::service::Service;
 use crate::telemetry;
-use args::{ChainCommand, Cli, Command, Global};
+use args::{Cli, Command, Global};
 use output::Output;
 
 /// What every command gets.
@@ -116,9 +117,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Error> {
             Command::Serve(args) | Command::Worker(args) => worker::execute(context, args).await,
             Command::Start(args) => start::execute(&context, args).await,
             Command::Job(command) => job::execute(&context, command).await,
-            Command::Chain(ChainCommand::Delete(args)) => {
-                chain_delete::execute(&context, args).await
-            }
+            Command::Chain(command) => chain::execute(&context, command).await,
             Command::DeadLetter(command) => dead_letter::execute(&context, command).await,
             Command::Component(command) => component::execute(&context, command).await,
             Command::Type(command) => job_type::execute(&context, command).await,

@@ -1,6 +1,8 @@
 //! The use cases: the only door to the store for everything that people and programs ask for.
 
+mod chain;
 mod dead_letter;
+pub mod explain;
 mod pause;
 mod removal;
 mod schedule;
@@ -16,6 +18,7 @@ use hardstop_store::{
 };
 use tokio::sync::OnceCell;
 
+use chain::no_such_chain;
 pub use dead_letter::ReplayReport;
 pub use pause::PauseRequest;
 pub use schedule::{ScheduleRequest, upcoming};
@@ -147,7 +150,7 @@ impl Service {
         let mut patience = Patience::new(timeout);
         loop {
             let jobs = self.store.chain(id).await?;
-            let last = jobs.last().ok_or_else(|| no_such_job(id.into()))?;
+            let last = jobs.last().ok_or_else(|| chain::no_such_chain(id))?;
             if last.state.is_final() && last.state != State::Continued {
                 return self.job(last.id).await;
             }
@@ -230,11 +233,6 @@ impl Service {
 fn no_such_job(id: JobId) -> Error {
     Error::usage(format!("there is no job {id}"))
         .hint("`hardstop job list` shows the newest; is --database-url the right one?")
-}
-
-fn no_such_chain(id: ChainId) -> Error {
-    Error::usage(format!("there is no chain {id}"))
-        .hint("a chain's id is that of its first job; is --database-url the right one?")
 }
 
 fn parse_type(text: &str) -> Result<TypeName, Error> {

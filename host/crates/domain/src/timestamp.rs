@@ -27,17 +27,18 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Text that is no point in time.
+/// Text that names no time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a time such as 2026-03-01T09:00:00Z")]
+#[error("`{0}` is not a time: write RFC 3339 with an offset, such as 2026-11-21T07:00:00Z")]
 pub struct ParseTimestampError(String);
 
 impl FromStr for Timestamp {
     type Err = ParseTimestampError;
 
-    /// Reads RFC 3339 with an offset or `Z`.
+    /// Reads RFC 3339 with any offset; what is finer than a microsecond is cut off.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let timestamp: jiff::Timestamp = text
+            .trim()
             .parse()
             .map_err(|_| ParseTimestampError(text.to_owned()))?;
         Ok(Self(timestamp.as_microsecond()))
@@ -70,5 +71,9 @@ mod tests {
             serde_json::from_str::<Timestamp>(&text).expect("parses"),
             timestamp
         );
+        assert_eq!("2025-06-15T17:06:40.1234569+02:00".parse(), Ok(timestamp));
+        for text in ["", "1h", "2025-06-15", "2025-06-15T15:06:40"] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqlSafeStr, S
 
 use crate::fixture::*;
 
-fn files(database: &str) -> BTreeMap<String, String> {
+pub fn files(database: &str) -> BTreeMap<String, String> {
     let root = env!("CARGO_MANIFEST_DIR");
     std::fs::read_dir(format!("{root}/src/{database}/sql"))
         .unwrap()
@@ -20,7 +20,7 @@ fn files(database: &str) -> BTreeMap<String, String> {
 }
 
 /// The statements of a file, without comments.
-fn statements(file: &str) -> Vec<String> {
+pub fn statements(file: &str) -> Vec<String> {
     let code: Vec<&str> = file
         .lines()
         .filter(|line| !line.trim_start().starts_with("--"))

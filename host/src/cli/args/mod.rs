@@ -1,9 +1,10 @@
 //! What the command line looks like. No behaviour here.
 
-mod chain_delete;
+pub mod chain;
 mod dead_letter;
 mod pause;
 mod schedule;
+pub mod time;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,8 +16,10 @@ use hardstop_domain::{ChainId, JobId, LimitsPatch, OnBlockerFailure, State, Time
 pub use pause::{PauseArgs, PauseTarget};
 pub use schedule::{MissedArg, OverlapArg, PutArgs, ScheduleCommand};
 
-pub use chain_delete::ChainDeleteArgs;
 pub use dead_letter::{DeadLetterCommand, DeadLetterFilterArgs, ReplayArgs};
+
+use chain::ChainCommand;
+use time::time_ago;
 
 /// A job executor that can stop what it runs.
 ///
@@ -80,7 +83,7 @@ pub enum Command {
     /// Look at jobs, wait for them, retry and cancel them.
     #[command(subcommand)]
     Job(JobCommand),
-    /// Delete chains.
+    /// Look at chains of jobs, wait for them, cancel and delete them.
     #[command(subcommand)]
     Chain(ChainCommand),
     /// Look at jobs that ended badly, and replay them.
@@ -304,6 +307,16 @@ pub enum JobCommand {
         /// Only this state.
         #[arg(long)]
         state: Option<State>,
+        /// Only jobs of chains that were started with this deduplication key of the type.
+        #[arg(long, requires = "type_name", value_name = "KEY")]
+        key: Option<String>,
+        /// Only jobs created at this time or later, as their ids tell: RFC 3339, or a duration ago
+        /// such as 1h.
+        #[arg(long, value_parser = time_ago, value_name = "TIME")]
+        since: Option<Timestamp>,
+        /// Only jobs created before this time, written in the same way.
+        #[arg(long, value_parser = time_ago, value_name = "TIME")]
+        until: Option<Timestamp>,
         /// Only jobs older than this one: the last of the page before.
         #[arg(long, value_name = "JOB")]
         before: Option<JobId>,
@@ -313,6 +326,11 @@ pub enum JobCommand {
     },
     /// Show a job: state, input, output, failure with backtrace, attempts, usage, log.
     Show {
+        /// The job.
+        job: JobId,
+    },
+    /// Say why a job is not running, or where it stands.
+    Explain {
         /// The job.
         job: JobId,
     },
@@ -358,13 +376,6 @@ pub enum JobCommand {
         /// The job.
         job: JobId,
     },
-}
-
-/// `hardstop chain ...`.
-#[derive(Debug, Subcommand)]
-pub enum ChainCommand {
-    /// Delete a chain with all its jobs. Refused while others wait for it or need its output.
-    Delete(ChainDeleteArgs),
 }
 
 /// `hardstop component ...`.
