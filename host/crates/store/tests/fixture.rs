@@ -203,7 +203,7 @@ impl Fixture {
     }
 
     /// A time so many microseconds from now, as this database's SQL writes it.
-    pub fn from_now(&self, us: i64) -> String {
+    pub fn time_after(&self, us: i64) -> String {
         match self.database {
             Database::Postgres => format!("clock_timestamp() + {us} * interval '1 microsecond'"),
             Database::Sqlite => {
@@ -214,7 +214,7 @@ impl Fixture {
 
     /// Notes that a chain was started with a key.
     pub async fn key(&self, type_id: TypeId, key: &str, chain: impl Into<JobId>) {
-        let (chain, now) = (self.id(chain), self.from_now(0));
+        let (chain, now) = (self.id(chain), self.time_after(0));
         let sql = format!(
             "INSERT INTO hardstop.chain_key (type_id, key, chain_id, started_at, open) \
              VALUES ({}, '{key}', {chain}, {now}, false)",

@@ -267,7 +267,9 @@ const SQLITE: [(&str, &[&str], usize); 11] = [
     ),
     (
         "explain_ahead",
-        &["SEARCH j USING INDEX job_live_ready (type_id=? AND (priority,due_at,id)<(?,?,?))"],
+        &[
+            "SEARCH j USING COVERING INDEX job_live_ready (type_id=? AND (priority,due_at,id)<(?,?,?))",
+        ],
         0,
     ),
 ];

@@ -342,7 +342,7 @@ pub async fn in_full(db: Fixture) {
         position: 1,
         awaited: true,
     };
-    assert_eq!(detail.dependents, [dependent.clone()]);
+    assert_eq!(detail.dependents, std::slice::from_ref(&dependent));
     assert!(!detail.more_dependents);
 
     // It closes; for the dependent, as the operations that tell it would note.

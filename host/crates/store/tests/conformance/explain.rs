@@ -84,9 +84,9 @@ pub async fn pauses_in_force(db: Fixture) {
     let job = db.start("a").await;
     assert_eq!(explain(&db, job).await.pauses, []);
     let (now, soon, past) = (
-        db.from_now(0),
-        db.from_now(600_000_000),
-        db.from_now(-1_000_000),
+        db.time_after(0),
+        db.time_after(600_000_000),
+        db.time_after(-1_000_000),
     );
     let pause = async |type_id: i32, until: &str, note: &str| {
         let sql = format!(
@@ -186,7 +186,7 @@ pub async fn an_external_job(db: Fixture) {
         "UPDATE hardstop.job_type SET component = NULL, external_deadline_ms = 60000 WHERE id = {};
          UPDATE hardstop.job_live SET deadline_at = {} WHERE id = {}",
         a.0,
-        db.from_now(60_000_000),
+        db.time_after(60_000_000),
         db.id(job)
     ))
     .await;

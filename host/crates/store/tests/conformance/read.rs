@@ -376,7 +376,7 @@ pub async fn a_job_with_all_that_surrounds_it(db: Fixture) {
     .await;
     db.execute(&format!(
         "UPDATE hardstop.job_live SET deadline_at = {} WHERE id = {id}",
-        db.from_now(60_000_000)
+        db.time_after(60_000_000)
     ))
     .await;
     db.key(a, "k", first).await;
