@@ -9,7 +9,7 @@ use hardstop_domain::dedup::DedupError;
 use hardstop_domain::job::{BLOCKERS_MAX, DELAY_MS_MAX, PRIORITY_MAX, PRIORITY_MIN};
 use hardstop_domain::limit::LimitError;
 use hardstop_domain::quantity::{format_duration_ms, format_size};
-use hardstop_domain::{Limits, LimitsPatch, NewChain, NewJob, TypeId, TypeName};
+use hardstop_domain::{Limits, LimitsPatch, NewChain, NewJob, TypeId, TypeName, TypeSpec};
 use hardstop_store::ActiveType;
 use serde_json::Value;
 
@@ -198,26 +198,49 @@ impl Entry {
                 type_name: type_name(),
                 reason: reason.clone(),
             })?;
-        match validator.iter_errors(&value).next() {
-            None => Ok(()),
-            Some(error) => {
-                let place = error.instance_path().to_string();
-                let place = if place.is_empty() {
-                    "/".to_owned()
-                } else {
-                    place
-                };
-                let mut what = error.to_string();
-                // The message quotes the offending value, which may be the whole input.
-                if what.len() > 300 {
-                    what = what.chars().take(300).collect::<String>() + "...";
-                }
-                Err(StartError::Mismatch {
-                    type_name: type_name(),
-                    reason: format!("at {place}: {what}"),
-                })
-            }
-        }
+        first_error(validator, &value).map_or(Ok(()), |reason| {
+            Err(StartError::Mismatch {
+                type_name: type_name(),
+                reason,
+            })
+        })
+    }
+}
+
+/// The first thing that is wrong with a value: where, and what.
+fn first_error(validator: &jsonschema::Validator, value: &Value) -> Option<String> {
+    let error = validator.iter_errors(value).next()?;
+    let place = error.instance_path().to_string();
+    let place = if place.is_empty() { "/" } else { &place };
+    let mut what = error.to_string();
+    // The message quotes the offending value, which may be the whole input.
+    if what.len() > 300 {
+        what = what.chars().take(300).collect::<String>() + "...";
+    }
+    Some(format!("at {place}: {what}"))
+}
+
+/// Whether a text is an output of an external type: within its limit, JSON, and as its schema has it. Fails with a
+/// sentence.
+pub fn check_output(spec: &TypeSpec, output: &str) -> Result<(), String> {
+    let name = &spec.name;
+    let (bytes, limit) = (output.len() as u64, spec.limits.output_bytes_max);
+    if bytes > limit {
+        return Err(format!(
+            "the output of `{name}` is {} long, over its limit `output` = {}",
+            format_size(bytes),
+            format_size(limit)
+        ));
+    }
+    let value = serde_json::from_str(output)
+        .map_err(|error| format!("the output of `{name}` is not JSON: {error}"))?;
+    let validator = compile(&spec.output_schema)
+        .map_err(|reason| format!("the output schema of `{name}` cannot be used: {reason}"))?;
+    match first_error(&validator, &value) {
+        None => Ok(()),
+        Some(reason) => Err(format!(
+            "the output of `{name}` does not match its schema: {reason}"
+        )),
     }
 }
 
@@ -237,7 +260,7 @@ mod tests {
     use super::*;
     use hardstop_domain::{
         Capabilities, ChainId, Dedup, DedupScope, DeploymentId, Digest, JobId, RetryPolicy,
-        SnoozePolicy, Timestamp, TypeSpec,
+        SnoozePolicy, Timestamp,
     };
     use uuid::Uuid;
 
@@ -249,7 +272,8 @@ mod tests {
             spec: TypeSpec {
                 name: "resize".parse().expect("a name"),
                 description: String::new(),
-                component: Digest::of(b""),
+                component: Some(Digest::of(b"")),
+                external: None,
                 input_schema: schema.to_owned(),
                 output_schema: "true".to_owned(),
                 limits: Limits {

@@ -1,15 +1,19 @@
 //! From a manifest and a component to a deployment: read, check, compile, ask, and only then store.
 
+mod external;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use hardstop_domain::quantity::duration_ms_option;
 use hardstop_domain::{
     Capabilities, DeploymentId, Digest, Limits, LimitsPatch, RetryPolicy, SnoozePolicy, TypeName,
     TypeSpec,
 };
 use hardstop_sandbox::{DescribeError, PrepareError, Profile, Sandbox};
-use hardstop_store::NewDeployment;
+use hardstop_store::{NewComponent, NewDeployment};
 use serde::Deserialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::catalogue;
@@ -25,10 +29,11 @@ pub const MANIFEST: &str = "job.toml";
 pub struct Manifest {
     /// A name for people.
     pub name: String,
-    /// The component's file, relative to the manifest.
-    pub component: PathBuf,
-    /// The types to deploy. Each must be one that the component describes. Where the table is left
-    /// out, all of them, with default limits and no capabilities.
+    /// The component's file, relative to the manifest. Only a manifest of external types has none.
+    #[serde(default)]
+    pub component: Option<PathBuf>,
+    /// The types to deploy. Each must be one that the component describes, or external. Where the table is
+    /// left out, all of the component's, with default limits and no capabilities.
     #[serde(default)]
     pub types: Option<BTreeMap<TypeName, TypeManifest>>,
 }
@@ -45,6 +50,17 @@ pub struct TypeManifest {
     pub snooze: SnoozePolicy,
     /// What its handlers may reach.
     pub capabilities: Capabilities,
+    /// Whether it has no handler and is completed from outside. The keys below are for such a type only.
+    pub external: bool,
+    /// How long a ready job waits for its completion; a week where it is left out.
+    #[serde(with = "duration_ms_option")]
+    pub deadline: Option<u64>,
+    /// A paragraph for people.
+    pub description: Option<String>,
+    /// The input's schema, or the path of a file that holds it, relative to the manifest.
+    pub input_schema: Option<Value>,
+    /// The output's.
+    pub output_schema: Option<Value>,
 }
 
 /// A manifest and where it was found.
@@ -82,12 +98,21 @@ impl ManifestFile {
         Ok(Self { path, manifest })
     }
 
-    /// The component's file.
-    pub fn component_path(&self) -> PathBuf {
-        self.path
-            .parent()
-            .unwrap_or(Path::new(""))
-            .join(&self.manifest.component)
+    /// The component's file, where the manifest names one.
+    pub fn component_path(&self) -> Option<PathBuf> {
+        Some(self.beside(self.manifest.component.as_ref()?))
+    }
+
+    /// The component's bytes, where the manifest names one.
+    pub fn read_component(&self, bytes_max: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.component_path()
+            .map(|path| read_component(&path, bytes_max))
+            .transpose()
+    }
+
+    /// A path as the manifest gives it: relative to the manifest.
+    pub(crate) fn beside(&self, path: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
     }
 }
 
@@ -121,38 +146,85 @@ pub fn describe_error(what: impl std::fmt::Display, error: DescribeError) -> Err
     Error::usage(format!("{what}: {error}"))
 }
 
-/// Checks everything about a component and its manifest. Nothing is stored.
+/// Checks everything about a manifest and its component. Nothing is stored. `component` are the component's
+/// bytes, where the manifest names one.
 pub async fn verify(
     file: &ManifestFile,
-    bytes: Vec<u8>,
+    component: Option<Vec<u8>>,
     sandbox: &Sandbox,
     config: &Config,
 ) -> Result<NewDeployment, Error> {
     let manifest = &file.manifest;
-    let what = file.component_path().display().to_string();
+    let in_manifest = |error: Error| error.context(format!("manifest {}", file.path.display()));
+    let (outside, inside): (BTreeMap<_, _>, BTreeMap<_, _>) = manifest
+        .types
+        .clone()
+        .unwrap_or_default()
+        .into_iter()
+        .partition(|(_, asked)| asked.external);
+    let inside = manifest.types.is_some().then_some(inside);
+    let mut types = Vec::new();
+    for (name, asked) in outside {
+        let spec = external::spec(file, &name, asked, config);
+        types.push(spec.map_err(|error| in_manifest(error.context(format!("[types.{name}]"))))?);
+    }
+    let has_handlers = inside.as_ref().is_none_or(|inside| !inside.is_empty());
+    match (&component, has_handlers) {
+        (Some(bytes), true) => {
+            types.extend(handlers(file, bytes, inside, sandbox, config).await?);
+        }
+        (None, true) => {
+            return Err(in_manifest(Error::usage("names no component")).hint(
+                "write component = \"FILE.wasm\"; only types with external = true need none",
+            ));
+        }
+        (Some(_), false) if !types.is_empty() => {
+            return Err(in_manifest(Error::usage(
+                "names a component, and every type is external",
+            ))
+            .hint("leave out `component`, or name a type that it implements"));
+        }
+        (_, false) if types.is_empty() => {
+            return Err(in_manifest(Error::usage("no types"))
+                .hint("write a [types.NAME] table for each type to deploy, or leave `types` out"));
+        }
+        (_, false) => {}
+    }
+    Ok(NewDeployment {
+        id: DeploymentId(Uuid::now_v7()),
+        component: component.map(NewComponent::new),
+        name: manifest.name.clone(),
+        types,
+    })
+}
+
+/// The types that the component implements: those asked for, or all that it describes.
+async fn handlers(
+    file: &ManifestFile,
+    bytes: &[u8],
+    asked: Option<BTreeMap<TypeName, TypeManifest>>,
+    sandbox: &Sandbox,
+    config: &Config,
+) -> Result<Vec<TypeSpec>, Error> {
+    let what = file.component_path().unwrap_or_default();
+    let what = what.display().to_string();
     let common = Profile::of(&Limits::default());
     let prepared = sandbox
-        .prepare(&bytes, common)
+        .prepare(bytes, common)
         .await
         .map_err(|error| prepare_error(&what, error))?;
     let described = prepared
         .describe()
         .await
         .map_err(|error| describe_error(&what, error))?;
-    let asked = manifest.types.clone().unwrap_or_else(|| {
+    let asked = asked.unwrap_or_else(|| {
         described
             .iter()
             .map(|type_| (type_.name.clone(), TypeManifest::default()))
             .collect()
     });
-    if asked.is_empty() {
-        return Err(
-            Error::usage(format!("manifest {}: no types", file.path.display()))
-                .hint("write a [types.NAME] table for each type to deploy, or leave `types` out"),
-        );
-    }
 
-    let component = Digest::of(&bytes);
+    let component = Digest::of(bytes);
     let mut compiled = BTreeSet::from([common]);
     let mut types = Vec::new();
     for (name, asked) in asked {
@@ -203,14 +275,21 @@ pub async fn verify(
         let profile = Profile::of(&limits);
         if compiled.insert(profile) {
             sandbox
-                .prepare(&bytes, profile)
+                .prepare(bytes, profile)
                 .await
                 .map_err(|error| of_type(prepare_error(&what, error)))?;
+        }
+        if let Some(key) = asked.external_key() {
+            return Err(of_type(Error::usage(format!(
+                "`{key}` is for external types, and this one has a handler"
+            )))
+            .hint("leave it out, or set external = true"));
         }
         types.push(TypeSpec {
             name: name.clone(),
             description: description.description.clone(),
-            component,
+            component: Some(component),
+            external: None,
             input_schema: description.input_schema.clone(),
             output_schema: description.output_schema.clone(),
             limits,
@@ -219,11 +298,5 @@ pub async fn verify(
             capabilities: asked.capabilities,
         });
     }
-    Ok(NewDeployment {
-        id: DeploymentId(Uuid::now_v7()),
-        component,
-        name: manifest.name.clone(),
-        bytes,
-        types,
-    })
+    Ok(types)
 }

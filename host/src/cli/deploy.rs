@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use hardstop_domain::quantity::{format_duration_ms, format_size};
+use hardstop_domain::quantity::format_size;
 use hardstop_sandbox::Sandbox;
 use serde_json::json;
 
@@ -22,12 +22,12 @@ pub async fn execute(context: &Context, args: DeployArgs) -> Result<ExitCode, Er
     for path in &args.manifests {
         let mut file = ManifestFile::read(path)?;
         if let Some(component) = &args.component {
-            file.manifest.component = std::path::absolute(component).map_err(|error| {
+            let path = std::path::absolute(component).map_err(|error| {
                 Error::usage(format!("cannot find {}: {error}", component.display()))
             })?;
+            file.manifest.component = Some(path);
         }
-        let bytes =
-            deploy::read_component(&file.component_path(), context.config.component_bytes_max)?;
+        let bytes = file.read_component(context.config.component_bytes_max)?;
         verified.push(deploy::verify(&file, bytes, &sandbox, &context.config).await?);
     }
     if args.check {
@@ -49,18 +49,15 @@ pub async fn execute(context: &Context, args: DeployArgs) -> Result<ExitCode, Er
     let mut rows = Vec::new();
     let mut printed = Vec::new();
     for new in verified {
-        let size = new.bytes.len() as u64;
+        let size = new.component.as_ref().map(|new| new.bytes.len() as u64);
         for spec in &new.types {
-            rows.push([
-                spec.name.to_string(),
-                new.component.short(),
-                format_size(size),
-                format_duration_ms(spec.limits.wall_timeout_ms),
-                format_duration_ms(spec.limits.cpu_time_ms),
-                format_size(spec.limits.memory_bytes_max),
-            ]);
+            let [component, wall, cpu, memory] = output::implementation(spec);
+            let size = size.filter(|_| spec.component.is_some());
+            let size = size.map_or("-".to_owned(), format_size);
+            rows.push([spec.name.to_string(), component, size, wall, cpu, memory]);
         }
-        let (name, component) = (new.name.clone(), new.component);
+        let name = new.name.clone();
+        let component = new.component.as_ref().map(|new| new.digest);
         let deployment = service.deploy(new).await?;
         printed.push(json!({
             "name": name,

@@ -9,7 +9,7 @@ use hardstop_store::{AttemptRecord, Due, JobDetail, JobQuery, JobSummary};
 use serde_json::json;
 
 use super::args::JobCommand;
-use super::{Context, chain, explain, output};
+use super::{Context, chain, explain, external, output};
 use crate::error::{Error, Exit};
 use crate::service::Service;
 
@@ -76,6 +76,8 @@ pub async fn execute(context: &Context, command: JobCommand) -> Result<ExitCode,
             changed(context, job, was, State::Cancelled);
             ExitCode::SUCCESS
         }
+        JobCommand::Complete(args) => external::complete(context, &service, args).await?,
+        JobCommand::Fail(args) => external::fail(context, &service, args).await?,
     };
     service.close().await;
     Ok(code)

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use hardstop_domain::quantity::{format_duration_ms, format_size};
+use hardstop_domain::quantity::format_duration_ms;
 use hardstop_domain::retry::RetryRule;
-use hardstop_domain::{LimitName, RetryPolicy};
+use hardstop_domain::{LimitName, RetryPolicy, TypeSpec};
 use hardstop_store::{ActiveType, Pause};
 use serde_json::{Value, json};
 
@@ -67,14 +67,19 @@ fn pause_of<'p>(active: &ActiveType, pauses: &'p [Pause]) -> Option<&'p Pause> {
 }
 
 fn row(active: &ActiveType, pause: Option<&Pause>) -> [String; 8] {
-    let limits = &active.spec.limits;
+    let spec = &active.spec;
+    let [component, wall, cpu, memory] = output::implementation(spec);
+    let attempts = match spec.external {
+        Some(_) => "-".to_owned(),
+        None => spec.retry.attempts_max.to_string(),
+    };
     [
-        active.spec.name.to_string(),
-        active.spec.component.short(),
-        format_duration_ms(limits.wall_timeout_ms),
-        format_duration_ms(limits.cpu_time_ms),
-        format_size(limits.memory_bytes_max),
-        active.spec.retry.attempts_max.to_string(),
+        spec.name.to_string(),
+        component,
+        wall,
+        cpu,
+        memory,
+        attempts,
         active.deployed_at.to_string(),
         match pause {
             None => String::new(),
@@ -94,6 +99,7 @@ fn to_json(active: &ActiveType) -> Value {
         "name": spec.name,
         "description": spec.description,
         "component": spec.component,
+        "external": spec.external,
         "deployment": active.deployment,
         "deployed_at": active.deployed_at,
         "limits": spec.limits,
@@ -155,12 +161,33 @@ fn show(active: &ActiveType) -> String {
     if !spec.description.is_empty() {
         let _ = writeln!(text, "{}", spec.description);
     }
-    let _ = writeln!(text, "\ncomponent   {}", spec.component);
+    text.push('\n');
+    if let Some(component) = spec.component {
+        let _ = writeln!(text, "component   {component}");
+    }
+    if let Some(external) = spec.external {
+        let deadline = format_duration_ms(external.deadline_ms);
+        let _ = writeln!(text, "external    to be completed within {deadline}");
+    }
     let _ = writeln!(
         text,
         "deployed    {} ({})",
         active.deployed_at, active.deployment
     );
+    if spec.external.is_none() {
+        push_runs(&mut text, spec);
+    }
+    let _ = writeln!(text, "\ninput\n{}", output::indent_json(&spec.input_schema));
+    let _ = writeln!(
+        text,
+        "\noutput\n{}",
+        output::indent_json(&spec.output_schema)
+    );
+    text
+}
+
+/// How its handler runs.
+fn push_runs(text: &mut String, spec: &TypeSpec) {
     let limits: Vec<String> = LimitName::ALL
         .into_iter()
         .filter_map(|name| Some(format!("{name} {}", name.format(spec.limits.get(name)?))))
@@ -183,11 +210,4 @@ fn show(active: &ActiveType) -> String {
             capabilities.join(", ")
         }
     );
-    let _ = writeln!(text, "\ninput\n{}", output::indent_json(&spec.input_schema));
-    let _ = writeln!(
-        text,
-        "\noutput\n{}",
-        output::indent_json(&spec.output_schema)
-    );
-    text
 }

@@ -9,6 +9,7 @@ mod dead_letter;
 mod deploy;
 mod doctor;
 mod explain;
+mod external;
 mod job;
 mod job_type;
 mod migrate;
@@ -17,6 +18,7 @@ mod pause;
 mod run;
 mod schedule;
 mod start;
+mod start_lines;
 mod worker;
 
 use std::process::ExitCode;

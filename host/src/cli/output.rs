@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
-use hardstop_domain::quantity::format_size;
-use hardstop_domain::{Failure, LimitName, Limits, LogEntry, Usage};
+use hardstop_domain::quantity::{format_duration_ms, format_size};
+use hardstop_domain::{Failure, LimitName, Limits, LogEntry, TypeSpec, Usage};
 use serde::Serialize;
 
 use super::args::Format;
@@ -20,6 +20,11 @@ pub struct Output {
 impl Output {
     pub fn new(format: Format) -> Self {
         Self { format }
+    }
+
+    /// The format that was asked for.
+    pub fn format(self) -> Format {
+        self.format
     }
 
     /// Whether people read it.
@@ -70,6 +75,25 @@ fn pretty(value: &impl Serialize) -> String {
 
 fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+}
+
+/// What runs a type and within what, in four columns: component, wall time, CPU time, memory. An external type
+/// has a deadline for all that.
+pub fn implementation(spec: &TypeSpec) -> [String; 4] {
+    match (spec.component, spec.external) {
+        (_, Some(external)) => [
+            format!("external, {}", format_duration_ms(external.deadline_ms)),
+            "-".to_owned(),
+            "-".to_owned(),
+            "-".to_owned(),
+        ],
+        (component, None) => [
+            component.map_or("-".to_owned(), |digest| digest.short()),
+            format_duration_ms(spec.limits.wall_timeout_ms),
+            format_duration_ms(spec.limits.cpu_time_ms),
+            format_size(spec.limits.memory_bytes_max),
+        ],
+    }
 }
 
 /// A plain table: no borders, two blanks between columns, so that it can be cut and read anywhere.

@@ -161,7 +161,13 @@ fn read_target(context: &Context, args: &RunArgs) -> Result<Target, Error> {
             .is_some_and(|extension| extension == "toml");
     let (path, manifest) = if is_manifest {
         let file = ManifestFile::read(&args.target)?;
-        (file.component_path(), Some(file))
+        let path = file.component_path().ok_or_else(|| {
+            Error::usage(format!(
+                "manifest {}: it names no component: external types are not run",
+                file.path.display()
+            ))
+        })?;
+        (path, Some(file))
     } else {
         (args.target.clone(), None)
     };

@@ -13,7 +13,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::args::StartArgs;
-use super::{Context, job, output};
+use super::{Context, external, job, output, start_lines};
 use crate::error::Error;
 use crate::service::{GraphBlocker, GraphRequest, StartRequest};
 
@@ -21,6 +21,7 @@ pub async fn execute(context: &Context, args: StartArgs) -> Result<ExitCode, Err
     if let Some(file) = &args.graph {
         return graph(context, file).await;
     }
+    let type_name = args.type_name.unwrap_or_default();
     let request = StartRequest {
         input: output::read_input(&args.input)?,
         delay: args.after.unwrap_or_default(),
@@ -31,9 +32,14 @@ pub async fn execute(context: &Context, args: StartArgs) -> Result<ExitCode, Err
         blockers: args.blockers,
         on_blocker_failure: args.on_blocker_failure.into(),
         dedup: args.key.map(|key| dedup(key, args.key_window)),
-        type_name: args.type_name.unwrap_or_default(),
+        type_name: type_name.clone(),
     };
     let service = context.service(false).await?;
+    if let Some(file) = &args.inputs {
+        let code = start_lines::execute(context, &service, request, file).await?;
+        service.close().await;
+        return Ok(code);
+    }
     let started = service
         .start_many(vec![request; args.count as usize])
         .await?;
@@ -46,10 +52,12 @@ pub async fn execute(context: &Context, args: StartArgs) -> Result<ExitCode, Err
             job::print_result(context, &last)
         }
         _ => {
+            let printed = external::started(&service, &type_name, &started).await?;
             context
                 .output
-                .many(&started, || started.iter().map(line).collect());
+                .many(&printed, || started.iter().map(line).collect());
             if context.output.is_human() {
+                external::tell(&printed);
                 for chain in started.iter().filter(|chain| chain.deduplicated) {
                     eprintln!("{}", sentence(chain));
                 }

@@ -3,10 +3,12 @@
 mod chain;
 mod dead_letter;
 pub mod explain;
+mod external;
 mod pause;
 mod removal;
 mod schedule;
 mod start;
+mod stream;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +22,7 @@ use tokio::sync::OnceCell;
 
 use chain::no_such_chain;
 pub use dead_letter::ReplayReport;
+pub use external::Verdict;
 pub use pause::PauseRequest;
 pub use schedule::{ScheduleRequest, upcoming};
 use start::start_error;

@@ -14,7 +14,7 @@ use crate::catalogue::{Catalogue, StartError};
 use crate::error::Error;
 
 /// How many chains go into one transaction when many are started.
-const START_BATCH: usize = 1_000;
+pub(super) const START_BATCH: usize = 1_000;
 
 /// A start as it is asked for.
 #[derive(Debug, Clone, Default)]
@@ -74,10 +74,9 @@ impl Service {
     /// Starts chains. Every one is checked before the first is stored; each batch of 1,000 is one
     /// transaction.
     pub async fn start_many(&self, requests: Vec<StartRequest>) -> Result<Vec<Started>, Error> {
-        let catalogue = self.catalogue().await?;
         let mut chains = Vec::with_capacity(requests.len());
         for request in requests {
-            chains.push(self.new_chain(catalogue, request)?);
+            chains.push(self.new_chain(request).await?);
         }
         let mut started = Vec::with_capacity(chains.len());
         for batch in chains.chunks(START_BATCH) {
@@ -89,13 +88,13 @@ impl Service {
     /// Starts chains that wait for each other, all in one transaction or none. Answers in the order of
     /// the graph.
     pub async fn start_graph(&self, graph: Vec<GraphRequest>) -> Result<Vec<Started>, Error> {
-        let catalogue = self.catalogue().await?;
         let mut ids: HashMap<String, ChainId> = HashMap::with_capacity(graph.len());
         let mut chains = Vec::with_capacity(graph.len());
         let mut waits = Vec::with_capacity(graph.len());
         for node in graph {
             let chain = self
-                .new_chain(catalogue, node.start)
+                .new_chain(node.start)
+                .await
                 .map_err(|error| error.context(format!("chain `{}` of the graph", node.name)))?;
             if ids.insert(node.name.clone(), chain.id()).is_some() {
                 return Err(Error::usage(format!(
@@ -144,7 +143,9 @@ impl Service {
             .await
     }
 
-    fn new_chain(&self, catalogue: &Catalogue, request: StartRequest) -> Result<NewChain, Error> {
+    /// The chain that a request asks for, where it can be started.
+    pub(super) async fn new_chain(&self, request: StartRequest) -> Result<NewChain, Error> {
+        let catalogue = self.catalogue().await?;
         let type_name = parse_type(&request.type_name)?;
         let first = NewJob {
             delay_ms: u64::try_from(request.delay.as_millis()).unwrap_or(u64::MAX),

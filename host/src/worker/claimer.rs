@@ -115,6 +115,10 @@ fn quotas(shared: &Shared, free: u32) -> (Vec<(TypeId, u32)>, bool) {
     let mut limited = false;
     let mut quotas = Vec::new();
     for entry in catalogue.entries() {
+        // An external type is run by nobody.
+        if entry.active.spec.component.is_none() {
+            continue;
+        }
         let id = entry.active.id;
         let name = &entry.active.spec.name;
         if shared

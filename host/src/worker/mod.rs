@@ -14,6 +14,7 @@
 //! threads that these loops run on.
 
 mod claimer;
+mod external;
 mod loader;
 mod maintenance;
 mod pause;
@@ -132,7 +133,7 @@ impl Shared {
         self.loader.retain(|digest| {
             catalogue
                 .entries()
-                .any(|entry| entry.active.spec.component == digest)
+                .any(|entry| entry.active.spec.component == Some(digest))
         });
         *self
             .catalogue
@@ -199,6 +200,7 @@ impl Worker {
         let mut loops = JoinSet::new();
         loops.spawn(session::renew(Arc::clone(&shared), host, lease, opened_at));
         loops.spawn(maintenance::promote(Arc::clone(&shared)));
+        loops.spawn(external::expire(Arc::clone(&shared)));
         loops.spawn(maintenance::rescue(Arc::clone(&shared)));
         loops.spawn(maintenance::refresh(Arc::clone(&shared)));
         loops.spawn(schedule::fire(Arc::clone(&shared)));

@@ -82,7 +82,13 @@ async fn attempt(
     signal: StopSignal,
 ) -> Report {
     let profile = Profile::of(&limits);
-    let prepared = match shared.loader.load(spec.component, profile).await {
+    let Some(component) = spec.component else {
+        return Report::not_started(Failure::new(
+            OutcomeKind::FailedFatal,
+            format!("type `{}` has no component", spec.name),
+        ));
+    };
+    let prepared = match shared.loader.load(component, profile).await {
         Ok(prepared) => prepared,
         Err(error @ LoadError::Unusable(..)) => {
             return Report::not_started(Failure::new(

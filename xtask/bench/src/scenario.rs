@@ -54,12 +54,14 @@ impl Bench {
         let service = Service::new(Arc::clone(&store), config.ceiling.clone());
         let sandbox = Sandbox::new(config.sandbox(concurrency))?;
         let file = ManifestFile::read(Path::new(MANIFEST))?;
-        let bytes = deploy::read_component(&file.component_path(), config.component_bytes_max)?;
+        let bytes = file
+            .read_component(config.component_bytes_max)?
+            .unwrap_or_default();
         let prepared = sandbox
             .prepare(&bytes, Profile::of(&Limits::default()))
             .await?;
         service
-            .deploy(deploy::verify(&file, bytes, &sandbox, &config).await?)
+            .deploy(deploy::verify(&file, Some(bytes), &sandbox, &config).await?)
             .await?;
         Ok(Self {
             config,

@@ -149,9 +149,11 @@ async fn deploy_examples(
 ) -> Result<()> {
     for name in EXAMPLES {
         let file = ManifestFile::read(&examples.join(name))?;
-        let bytes = deploy::read_component(&file.component_path(), config.component_bytes_max)?;
+        let bytes = file
+            .read_component(config.component_bytes_max)?
+            .unwrap_or_default();
         let size = bytes.len() as u64;
-        let deployment = deploy::verify(&file, bytes, sandbox, config).await?;
+        let deployment = deploy::verify(&file, Some(bytes), sandbox, config).await?;
         let deployed = service.deploy(deployment).await?;
         let types: Vec<&str> = deployed
             .types

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::capability::Capabilities;
 use crate::id::Digest;
 use crate::limit::Limits;
+use crate::quantity::format_duration_ms;
 use crate::retry::RetryPolicy;
 use crate::snooze::SnoozePolicy;
 
@@ -88,8 +89,12 @@ pub struct TypeSpec {
     pub name: TypeName,
     /// A paragraph for people.
     pub description: String,
-    /// The component that implements it.
-    pub component: Digest,
+    /// The component that implements it. None: it has no handler and is completed from outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<Digest>,
+    /// How it is completed from outside, where it has no component. A type has one of both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<External>,
     /// JSON Schema of the input: JSON text.
     pub input_schema: String,
     /// JSON Schema of the output: JSON text.
@@ -105,9 +110,101 @@ pub struct TypeSpec {
     pub capabilities: Capabilities,
 }
 
+/// What a deployment says of a type without a handler, whose jobs somebody outside completes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct External {
+    /// Milliseconds from when a job becomes ready, from 1 to [`EXTERNAL_DEADLINE_MS_MAX`]. A job that nobody
+    /// has completed by then is discarded.
+    pub deadline_ms: u64,
+}
+
+/// The longest time that an external job waits for its completion: a year.
+pub const EXTERNAL_DEADLINE_MS_MAX: u64 = 366 * 86_400_000;
+/// How long it waits where its manifest says nothing: a week.
+pub const EXTERNAL_DEADLINE_MS_DEFAULT: u64 = 7 * 86_400_000;
+
+impl TypeSpec {
+    /// Fails with a sentence where it has neither a component nor somebody outside to complete it, has both, or
+    /// its deadline is out of range.
+    pub fn check(&self) -> Result<(), String> {
+        let name = &self.name;
+        match (self.component, self.external) {
+            (Some(_), None) => Ok(()),
+            (None, Some(external))
+                if (1..=EXTERNAL_DEADLINE_MS_MAX).contains(&external.deadline_ms) =>
+            {
+                Ok(())
+            }
+            (None, Some(external)) => Err(format!(
+                "type `{name}`: a deadline of {} is not from 1ms to {}",
+                format_duration_ms(external.deadline_ms),
+                format_duration_ms(EXTERNAL_DEADLINE_MS_MAX)
+            )),
+            (Some(_), Some(_)) => Err(format!(
+                "type `{name}` has a component and is external: it can only be one of both"
+            )),
+            (None, None) => Err(format!(
+                "type `{name}` has no component and is not external"
+            )),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_specification_that_was_stored_before_external_types_reads_as_it_was() {
+        let spec = TypeSpec {
+            name: "resize".parse().expect("a name"),
+            description: String::new(),
+            component: Some(Digest::of(b"component")),
+            external: None,
+            input_schema: "true".to_owned(),
+            output_schema: "true".to_owned(),
+            limits: Limits::default(),
+            retry: RetryPolicy::default(),
+            capabilities: Capabilities::default(),
+        };
+        let text = serde_json::to_string(&spec).expect("serialises");
+        assert!(text.contains("\"component\":\"sha256:"), "{text}");
+        assert!(!text.contains("external"), "{text}");
+        assert_eq!(
+            serde_json::from_str::<TypeSpec>(&text).expect("reads"),
+            spec
+        );
+    }
+
+    #[test]
+    fn a_type_has_a_component_or_is_external_and_never_both() {
+        let spec = |component, deadline_ms: Option<u64>| TypeSpec {
+            name: "approve".parse().expect("a name"),
+            description: String::new(),
+            component,
+            external: deadline_ms.map(|deadline_ms| External { deadline_ms }),
+            input_schema: "true".to_owned(),
+            output_schema: "true".to_owned(),
+            limits: Limits::default(),
+            retry: RetryPolicy::default(),
+            capabilities: Capabilities::default(),
+        };
+        let digest = Some(Digest::of(b"component"));
+        assert_eq!(spec(digest, None).check(), Ok(()));
+        assert_eq!(spec(None, Some(1)).check(), Ok(()));
+        for (bad, expected) in [
+            (spec(digest, Some(1)), "one of both"),
+            (spec(None, None), "no component"),
+            (spec(None, Some(0)), "not from 1ms to"),
+            (
+                spec(None, Some(EXTERNAL_DEADLINE_MS_MAX + 1)),
+                "not from 1ms to",
+            ),
+        ] {
+            let error = bad.check().expect_err(expected);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 
     #[test]
     fn names() {

@@ -26,7 +26,7 @@ pub use blocker::{Blocker, BlockerEnd};
 pub use capability::Capabilities;
 pub use id::{ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, SessionId, TypeId};
 pub use job::{Dedup, DedupScope, Lineage, NewChain, NewJob, OnBlockerFailure, State};
-pub use job_type::{TypeName, TypeSpec};
+pub use job_type::{External, TypeName, TypeSpec};
 pub use limit::{LimitName, Limits, LimitsPatch};
 pub use outcome::{Failure, LimitHit, LogEntry, LogLevel, Outcome, OutcomeKind, Report, Usage};
 pub use retry::RetryPolicy;

@@ -10,10 +10,10 @@ mod connect;
 mod error;
 mod migration;
 mod operation;
-mod postgres;
+pub mod postgres;
 mod record;
 mod row;
-mod sqlite;
+pub mod sqlite;
 mod store;
 mod transaction;
 mod view;
@@ -25,6 +25,8 @@ use async_trait::async_trait;
 use hardstop_domain::{
     ChainId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, TypeName,
 };
+
+use uuid::Uuid;
 
 pub use connect::{ConnectOptions, connect};
 pub use error::StoreError;
@@ -208,6 +210,24 @@ pub trait Store: Send + Sync + 'static {
     /// days are dropped, counted from the end of the day of the jobs' creation; all else goes by the time at
     /// which a job became final. Any number of hosts may do it at once.
     async fn retain(&self, retention: &Retention) -> Result<Retained, StoreError>;
+    // --- Completing from outside ---
+
+    /// Writes what an external job came to, where the token is its own and its deadline has not passed, in one
+    /// transaction with its continuation. Fails with [`StoreError::Invalid`] for an outcome that cannot be
+    /// stored and [`StoreError::UnknownType`] for a continuation of a type that is not deployed.
+    async fn complete_external(
+        &self,
+        job: JobId,
+        token: Uuid,
+        outcome: &ExternalOutcome,
+    ) -> Result<ExternalAnswer, StoreError>;
+
+    /// What completes an external job; none where the job is final, has a handler or does not exist.
+    async fn completion_token(&self, job: JobId) -> Result<Option<Completion>, StoreError>;
+
+    /// Discards external jobs that nobody completed by their deadline, a bounded batch. Returns how many, and
+    /// when the next deadline is.
+    async fn expire_external(&self) -> Result<Expired, StoreError>;
 
     // --- Reading ---
 

@@ -21,7 +21,8 @@ macro_rules! migrations {
             $database,
             "20261121000000_jobs",
             "20261121120000_job_model",
-            "20261121130000_retention"
+            "20261121130000_retention",
+            "20261121140000_start_chain"
         )
     };
     ($database:literal, $($name:literal),+) => {

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::operation::dead_letter::{DeadLetters, ReplayJobs, ReplayState, ReplayedJobs, Replays};
 use crate::operation::deploy::Deploy;
 use crate::operation::enqueue::{Enqueue, Existing, TypeIds};
+use crate::operation::external::{Awaited, CompleteExternal, ExpireExternal};
 use crate::operation::fire::{self, Fire, PassOver};
 use crate::operation::lease::{Beat, Claim, EndSession, GiveBack, OpenSession, Promote, Rescue};
 use crate::operation::operate::{Cancel, CancelChain, Reschedule, Retry, WhyNot};
@@ -581,6 +582,48 @@ impl<B: Backend> Store for SqlStore<B> {
             partitions,
             more: step.more || partitions > 0,
         })
+    }
+
+    async fn complete_external(
+        &self,
+        job: JobId,
+        token: Uuid,
+        outcome: &ExternalOutcome,
+    ) -> Result<ExternalAnswer, StoreError> {
+        let next = match outcome {
+            ExternalOutcome::Continue { next } => Some(next),
+            ExternalOutcome::Complete { .. } | ExternalOutcome::Fail { .. } => None,
+        };
+        let types = self.type_ids(next.iter().map(|job| &job.type_name)).await?;
+        let next_type = match next {
+            Some(next) => match types.get(&next.type_name) {
+                Some(id) => Some(*id),
+                None => return Err(StoreError::UnknownType(next.type_name.clone())),
+            },
+            None => None,
+        };
+        let complete = CompleteExternal::new(job, token, outcome, next_type);
+        let complete = complete.map_err(StoreError::Invalid)?;
+        match (self.backend.run(complete).await, next) {
+            (Ok((answer, aftermath)), _) => {
+                self.follow(aftermath).await;
+                Ok(answer)
+            }
+            (Err(error), Some(next)) if error.is_unique() => {
+                Err(StoreError::DuplicateJob(next.id.to_string()))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    async fn completion_token(&self, job: JobId) -> Result<Option<Completion>, StoreError> {
+        self.backend.run(Awaited(job)).await
+    }
+
+    async fn expire_external(&self) -> Result<Expired, StoreError> {
+        let (expired, aftermath) = self.backend.run(ExpireExternal).await?;
+        self.follow(aftermath).await;
+        Ok(expired)
     }
 
     async fn job(&self, id: JobId) -> Result<Option<JobDetail>, StoreError> {

@@ -494,3 +494,60 @@ pub(crate) fn all<R, T>(
 ) -> Result<Vec<T>, StoreError> {
     rows.iter().map(read).collect()
 }
+
+/// What a completion from outside is measured by.
+#[derive(Debug)]
+pub(crate) struct External {
+    pub(crate) is_external: bool,
+    /// Whether the token is the job's.
+    pub(crate) matches: bool,
+    /// Whether its deadline has passed.
+    pub(crate) late: bool,
+    root_chain: Option<ChainId>,
+    depth: u32,
+    pub(crate) trace_parent: Option<String>,
+}
+
+impl External {
+    /// Where a job of this chain stands among the chains that handlers started.
+    pub(crate) fn lineage(&self, chain: ChainId) -> Lineage {
+        Lineage {
+            root: self.root_chain.unwrap_or(chain),
+            depth: self.depth,
+        }
+    }
+}
+
+pub(crate) fn external(row: &impl View) -> Result<External, StoreError> {
+    Ok(External {
+        is_external: row.flag("is_external")?,
+        matches: row.flag("matches")?,
+        late: row.flag("late")?,
+        root_chain: row.get_uuid("root_chain")?.map(ChainId),
+        depth: row.int_option("depth")?.unwrap_or(0),
+        trace_parent: row.get_text("trace_parent")?,
+    })
+}
+
+pub(crate) fn completion(row: &impl View) -> Result<Completion, StoreError> {
+    Ok(Completion {
+        token: row.uuid("completion_token")?,
+        deadline_at: row.get_time("deadline_at")?,
+    })
+}
+
+/// An external job past its deadline.
+#[derive(Debug)]
+pub(crate) struct Late {
+    pub(crate) job: JobId,
+    pub(crate) deadline_at: Timestamp,
+    pub(crate) deadline_ms: u64,
+}
+
+pub(crate) fn late(row: &impl View) -> Result<Late, StoreError> {
+    Ok(Late {
+        job: JobId(row.uuid("id")?),
+        deadline_at: row.time("deadline_at")?,
+        deadline_ms: row.int("deadline_ms")?,
+    })
+}

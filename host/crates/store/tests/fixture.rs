@@ -354,21 +354,33 @@ pub fn deployment(names: &[&str]) -> NewDeployment {
 }
 
 pub fn deployment_of(bytes: &[u8], names: &[&str]) -> NewDeployment {
-    let component = Digest::of(bytes);
+    let component = NewComponent::new(bytes.to_vec());
     NewDeployment {
         id: DeploymentId(Uuid::now_v7()),
-        component,
         name: "test".to_owned(),
-        bytes: bytes.to_vec(),
-        types: names.iter().map(|text| spec(text, component)).collect(),
+        types: names
+            .iter()
+            .map(|text| spec(text, component.digest))
+            .collect(),
+        component: Some(component),
     }
+}
+
+/// A type that is completed from outside.
+pub fn external_deployment(text: &str, deadline_ms: u64) -> NewDeployment {
+    let mut new = deployment(&[text]);
+    new.component = None;
+    new.types[0].component = None;
+    new.types[0].external = Some(External { deadline_ms });
+    new
 }
 
 pub fn spec(text: &str, component: Digest) -> TypeSpec {
     TypeSpec {
         name: name(text),
         description: format!("does {text}"),
-        component,
+        component: Some(component),
+        external: None,
         input_schema: "{}".to_owned(),
         output_schema: "true".to_owned(),
         limits: Limits::default(),

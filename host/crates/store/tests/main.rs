@@ -10,3 +10,4 @@ mod plan;
 mod postgres;
 mod sql;
 mod sqlite;
+mod start_chain;

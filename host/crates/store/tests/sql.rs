@@ -130,7 +130,7 @@ async fn populate(db: &Fixture) {
 }
 
 /// The hot files, the index that each must use on `job_live`, and values for a plan of its own.
-const HOT: [(&str, &str, &str); 8] = [
+const HOT: [(&str, &str, &str); 10] = [
     (
         "claim",
         "job_live_ready",
@@ -144,6 +144,8 @@ const HOT: [(&str, &str, &str); 8] = [
     ),
     ("promote", "job_live_due", "5000"),
     ("next_due", "job_live_due", ""),
+    ("expired", "job_live_deadline", "100"),
+    ("next_deadline", "job_live_deadline", ""),
     ("held", "job_live_running", "3"),
     (
         "lock",

@@ -2,6 +2,7 @@
 
 pub mod chain;
 mod dead_letter;
+mod external;
 mod pause;
 mod schedule;
 pub mod time;
@@ -256,7 +257,7 @@ pub struct StartArgs {
     pub type_name: Option<String>,
     /// Start a graph of chains, all or none: a file, or - for standard input, with a JSON list of
     /// {"name", "type", "input", "blockers": [names or chain ids], ...}.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["type_name", "count", "wait"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["type_name", "count", "wait", "inputs"])]
     pub graph: Option<PathBuf>,
     /// The input: JSON text, @FILE, or - for standard input.
     #[arg(long, short, default_value = "{}", value_name = "JSON")]
@@ -282,6 +283,9 @@ pub struct StartArgs {
     /// Nothing is started, either, if one was started within this time, whatever became of it.
     #[arg(long, value_parser = duration, requires = "key", value_name = "DURATION")]
     pub key_window: Option<Duration>,
+    /// Start one chain for each line of a file, or - for standard input: a JSON input a line.
+    #[arg(long, conflicts_with_all = ["input", "count", "wait"], value_name = "FILE")]
+    pub inputs: Option<PathBuf>,
     /// How many such chains to start.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000), value_name = "N")]
     pub count: u32,
@@ -376,7 +380,13 @@ pub enum JobCommand {
         /// The job.
         job: JobId,
     },
+    /// Complete an external job, which has no handler, with its token.
+    Complete(CompleteArgs),
+    /// Fail an external job for good, with its token.
+    Fail(FailArgs),
 }
+
+pub use external::{CompleteArgs, FailArgs};
 
 /// `hardstop component ...`.
 #[derive(Debug, Subcommand)]

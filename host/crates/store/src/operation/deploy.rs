@@ -1,5 +1,7 @@
 //! Storing a component and putting its types in force.
 
+use hardstop_domain::Digest;
+
 use super::{Mode, Operation, unwritable};
 use crate::StoreError;
 use crate::record::{Deployment, NewDeployment};
@@ -13,21 +15,24 @@ pub(crate) struct Deploy {
 
 impl Deploy {
     pub(crate) fn new(mut deployment: NewDeployment) -> Result<Self, StoreError> {
-        let digest = deployment.component;
-        if hardstop_domain::Digest::of(&deployment.bytes) != digest {
-            return Err(StoreError::Invalid(format!(
-                "the component's bytes are not those of {digest}"
-            )));
-        }
-        if let Some(spec) = deployment
-            .types
-            .iter()
-            .find(|spec| spec.component != digest)
+        let digest = deployment.component.as_ref().map(|new| new.digest);
+        if let Some(component) = &deployment.component
+            && Digest::of(&component.bytes) != component.digest
         {
             return Err(StoreError::Invalid(format!(
-                "type `{}` names another component than {digest}",
-                spec.name
+                "the component's bytes are not those of {}",
+                component.digest
             )));
+        }
+        for spec in &deployment.types {
+            spec.check().map_err(StoreError::Invalid)?;
+            if spec.external.is_none() && spec.component != digest {
+                return Err(StoreError::Invalid(format!(
+                    "type `{}` names another component than {}",
+                    spec.name,
+                    digest.map_or("none".to_owned(), |digest| digest.to_string())
+                )));
+            }
         }
         // Two deployments of the same types lock their rows in the same order.
         deployment.types.sort_by(|a, b| a.name.cmp(&b.name));
@@ -54,14 +59,27 @@ impl Operation for Deploy {
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Deployment, StoreError> {
         let new = &self.deployment;
-        tx.put_component(new.component, &new.name, &new.bytes)
-            .await?;
+        if let Some(component) = &new.component {
+            tx.put_component(component.digest, &new.name, &component.bytes)
+                .await?;
+        }
         let specs = json(&new.types).map_err(unwritable)?;
         let created_at = tx.put_deployment(new, &specs).await?;
         let mut types = Vec::with_capacity(new.types.len());
         for spec in &new.types {
             let text = json(spec).map_err(unwritable)?;
-            types.push((tx.put_type(new, spec, &text).await?, spec.name.clone()));
+            let Some(id) = tx.put_type(new, spec, &text).await? else {
+                let (was, is) = match spec.external {
+                    Some(_) => ("has a handler", "external"),
+                    None => ("is external", "one with a handler"),
+                };
+                // Its queued jobs would have no token, or nobody to hand it to.
+                return Err(StoreError::Invalid(format!(
+                    "type `{0}` {was} and cannot become {is}: deploy it under another name",
+                    spec.name
+                )));
+            };
+            types.push((id, spec.name.clone()));
         }
         Ok(Deployment {
             id: new.id,

@@ -1,6 +1,7 @@
 //! The store on Postgres.
 
 mod migrate;
+mod own_transaction;
 mod row;
 mod schema;
 mod transaction;
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection, PgConnection};
+
+pub use own_transaction::{start_chains, start_chains_in};
 
 use crate::connect::bad_url;
 use crate::error::Interpreter;

@@ -3,6 +3,7 @@
 mod chain;
 mod dead_letter;
 mod explain;
+mod external;
 mod pause;
 mod retention;
 mod schedule;
@@ -25,19 +26,38 @@ pub use pause::*;
 pub use retention::*;
 pub use schedule::*;
 
-/// A component and the types that it is to serve.
+pub use external::{Completion, Expired, ExternalAnswer, ExternalOutcome};
+
+/// Types that are to be put in force, and the component that they need.
 #[derive(Debug, Clone)]
 pub struct NewDeployment {
     /// The deployment's id.
     pub id: DeploymentId,
-    /// The component's digest.
-    pub component: Digest,
+    /// The component; none where every type is completed from outside.
+    pub component: Option<NewComponent>,
     /// A name for people: the manifest's.
     pub name: String,
-    /// The component's bytes.
-    pub bytes: Vec<u8>,
-    /// The types. Each names `component`.
+    /// The types. Each names `component` or is external.
     pub types: Vec<TypeSpec>,
+}
+
+/// A component to store.
+#[derive(Debug, Clone)]
+pub struct NewComponent {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl NewComponent {
+    /// The component of these bytes.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self {
+            digest: Digest::of(&bytes),
+            bytes,
+        }
+    }
 }
 
 /// A deployment as it was made.

@@ -1,6 +1,7 @@
 //! The store on SQLite: one writer that commits in groups, and a pool of readers.
 
 mod migrate;
+mod own_transaction;
 mod row;
 mod transaction;
 mod writer;
@@ -15,6 +16,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
+
+pub use own_transaction::start_chains;
 
 use crate::connect::bad_url;
 use crate::error::Interpreter;

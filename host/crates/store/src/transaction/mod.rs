@@ -3,6 +3,7 @@
 
 pub(crate) mod blocker;
 mod dead_letter;
+pub(crate) mod external;
 pub(crate) mod key;
 pub(crate) mod lineage;
 pub(crate) mod pause;
@@ -20,6 +21,7 @@ use crate::record::*;
 use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow};
 use crate::view::{Claimed, Held, Reopened};
 use blocker::BlockerStatements;
+use external::ExternalStatements;
 use key::KeyStatements;
 use lineage::LineageStatements;
 
@@ -33,6 +35,7 @@ pub(crate) use removal::{ChainJob, RemovalStatements};
 pub(crate) trait Transaction:
     ReadStatements
     + BlockerStatements
+    + ExternalStatements
     + KeyStatements
     + LineageStatements
     + pause::PauseStatements
@@ -94,12 +97,13 @@ pub(crate) trait Transaction:
         deployment: &NewDeployment,
         specs: &str,
     ) -> Result<Timestamp, StoreError>;
+    /// None where the type has a handler and would become external, or the other way round.
     async fn put_type(
         &mut self,
         deployment: &NewDeployment,
         spec: &TypeSpec,
         text: &str,
-    ) -> Result<TypeId, StoreError>;
+    ) -> Result<Option<TypeId>, StoreError>;
 
     async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
     async fn components(&mut self) -> Result<Vec<Component>, StoreError>;

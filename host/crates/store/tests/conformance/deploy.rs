@@ -7,12 +7,13 @@ pub async fn stores_the_component_and_its_types(db: Fixture) {
     assert_eq!(db.store.types().await.unwrap(), []);
     let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
     let new = deployment_of(&bytes, &["b-type", "a.type", "a_type"]);
+    let digest = Digest::of(&bytes);
     let made = db.store.deploy(new.clone()).await.unwrap();
     assert_eq!(made.id, new.id);
     let names: Vec<_> = made.types.iter().map(|(_, name)| name.as_str()).collect();
     assert_eq!(names, ["a.type", "a_type", "b-type"]);
     assert_eq!(
-        db.store.component_bytes(new.component).await.unwrap(),
+        db.store.component_bytes(digest).await.unwrap(),
         Some(bytes.clone())
     );
     assert_eq!(
@@ -25,10 +26,7 @@ pub async fn stores_the_component_and_its_types(db: Fixture) {
     let [component] = &db.store.components().await.unwrap()[..] else {
         panic!()
     };
-    assert_eq!(
-        (component.digest, component.size_bytes),
-        (new.component, 300_000)
-    );
+    assert_eq!((component.digest, component.size_bytes), (digest, 300_000));
     assert_eq!(
         component.created_at,
         made.created_at.min(component.created_at)
@@ -44,7 +42,7 @@ pub async fn stores_the_component_and_its_types(db: Fixture) {
             (active.deployment, active.deployed_at),
             (new.id, made.created_at)
         );
-        assert_eq!(active.spec, spec(name.as_str(), new.component));
+        assert_eq!(active.spec, spec(name.as_str(), digest));
     }
     assert_eq!(types.len(), 3);
 }
@@ -82,10 +80,13 @@ pub async fn a_later_deployment_replaces_the_specification(db: Fixture) {
 }
 
 pub async fn what_contradicts_itself_is_refused(db: Fixture) {
-    let spoils: [fn(&mut NewDeployment); 3] = [
-        |new| new.bytes.push(0),
-        |new| new.types[0].component = Digest::of(b"other"),
+    let spoils: [fn(&mut NewDeployment); 6] = [
+        |new| new.component.as_mut().unwrap().bytes.push(0),
+        |new| new.types[0].component = Some(Digest::of(b"other")),
         |new| new.types.push(new.types[0].clone()),
+        |new| new.types[0].component = None,
+        |new| new.component = None,
+        |new| new.types[0].external = Some(External { deadline_ms: 1 }),
     ];
     for spoil in spoils {
         let mut new = deployment(&["a"]);

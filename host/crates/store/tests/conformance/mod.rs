@@ -10,6 +10,7 @@ mod delete;
 mod deploy;
 mod enqueue;
 mod explain;
+mod external;
 mod lineage;
 mod migrate;
 mod pause;
@@ -160,6 +161,16 @@ suite! {
         two_at_once_rescue_each_job_once,
         racing_a_heartbeat_either_wins_whole,
         racing_a_claim_loses_no_job,
+    }
+    external {
+        a_type_without_a_component_is_stored_and_keeps_its_kind,
+        a_completion_closes_the_chain_once,
+        a_failure_discards,
+        a_continuation_inherits_from_its_chain,
+        the_end_of_one_frees_its_dependents,
+        what_cannot_be_completed_says_why,
+        a_deadline_discards_and_is_the_end,
+        a_completion_racing_another_or_the_deadline_is_written_once,
     }
     promote {
         makes_due_jobs_ready,

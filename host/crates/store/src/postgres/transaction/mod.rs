@@ -13,13 +13,14 @@ use hardstop_domain::{
 use sqlx::PgConnection;
 
 mod blocker;
+mod external;
 mod key;
 mod lineage;
 
 use super::schema::Schema;
 use crate::StoreError;
 use crate::record::*;
-use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow, UsageRow};
+use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow, UsageRow, signed};
 use crate::transaction::{Page, Transaction};
 use crate::view::{self, Claimed, Held, Reopened, View, all};
 
@@ -297,7 +298,7 @@ impl Transaction for PgTransaction<'_> {
     ) -> Result<Timestamp, StoreError> {
         let row = sql!(self.1, "put_deployment")
             .bind(deployment.id.0)
-            .bind(&deployment.component.0[..])
+            .bind(deployment.component.as_ref().map(|new| &new.digest.0[..]))
             .bind(&deployment.name)
             .bind(specs)
             .fetch_one(&mut *self.0)
@@ -310,14 +311,15 @@ impl Transaction for PgTransaction<'_> {
         deployment: &NewDeployment,
         spec: &TypeSpec,
         text: &str,
-    ) -> Result<TypeId, StoreError> {
+    ) -> Result<Option<TypeId>, StoreError> {
         let row = sql!(self.1, "put_type")
             .bind(spec.name.as_str())
             .bind(deployment.id.0)
             .bind(text)
-            .fetch_one(&mut *self.0)
+            .bind(spec.external.map(|external| signed(external.deadline_ms)))
+            .fetch_optional(&mut *self.0)
             .await?;
-        Ok(TypeId(row.int("id")?))
+        row.map(|row| row.int("id").map(TypeId)).transpose()
     }
 
     async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {

@@ -16,12 +16,13 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 
 mod blocker;
+mod external;
 mod key;
 mod lineage;
 
 use crate::StoreError;
 use crate::record::*;
-use crate::row::{AttemptRow, ClosureRow, FinishRow, JobRow, RequeueRow};
+use crate::row::{AttemptRow, ClosureRow, FinishRow, JobRow, RequeueRow, signed};
 use crate::transaction::{Page, Transaction};
 use crate::view::{self, Claimed, Held, Reopened, View, all};
 
@@ -333,7 +334,7 @@ impl Transaction for SqliteTransaction<'_> {
     ) -> Result<Timestamp, StoreError> {
         let row = sql!("put_deployment")
             .bind(deployment.id.0)
-            .bind(&deployment.component.0[..])
+            .bind(deployment.component.as_ref().map(|new| &new.digest.0[..]))
             .bind(&deployment.name)
             .bind(specs)
             .bind(self.now)
@@ -347,14 +348,15 @@ impl Transaction for SqliteTransaction<'_> {
         deployment: &NewDeployment,
         spec: &TypeSpec,
         text: &str,
-    ) -> Result<TypeId, StoreError> {
+    ) -> Result<Option<TypeId>, StoreError> {
         let row = sql!("put_type")
             .bind(spec.name.as_str())
             .bind(deployment.id.0)
             .bind(text)
-            .fetch_one(&mut *self.connection)
+            .bind(spec.external.map(|external| signed(external.deadline_ms)))
+            .fetch_optional(&mut *self.connection)
             .await?;
-        Ok(TypeId(row.int("id")?))
+        row.map(|row| row.int("id").map(TypeId)).transpose()
     }
 
     async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {

@@ -1,0 +1,122 @@
+//! Jobs that are completed from outside: with a token, before a deadline.
+
+use hardstop_domain::{JobId, NewJob, State};
+use hardstop_store::{Completion, ExternalAnswer, ExternalOutcome};
+use uuid::Uuid;
+
+use super::{Service, no_such_job, parse_type, start_error};
+use crate::error::Error;
+
+/// What somebody says that an external job came to.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// Its chain closes with this output, JSON text.
+    Complete {
+        /// JSON text.
+        output: String,
+    },
+    /// Its chain goes on.
+    Continue {
+        /// The name of the next job's type.
+        type_name: String,
+        /// JSON text.
+        input: String,
+    },
+    /// It failed for good.
+    Fail {
+        /// In a sentence.
+        message: String,
+        /// JSON text.
+        details: Option<String>,
+    },
+}
+
+impl Service {
+    /// What completes an external job; none where it is final or has a handler.
+    pub async fn completion(&self, id: JobId) -> Result<Option<Completion>, Error> {
+        Ok(self.store.completion_token(id).await?)
+    }
+
+    /// Writes what an external job came to. Returns the next job of its chain, where it goes on.
+    pub async fn complete_external(
+        &self,
+        id: JobId,
+        token: Uuid,
+        verdict: Verdict,
+    ) -> Result<Option<JobId>, Error> {
+        let mut next_id = None;
+        let outcome = match verdict {
+            Verdict::Complete { output } => {
+                self.check_output(id, &output).await?;
+                ExternalOutcome::Complete { output }
+            }
+            Verdict::Continue { type_name, input } => {
+                let catalogue = self.catalogue().await?;
+                let next = NewJob::new(JobId(Uuid::now_v7()), parse_type(&type_name)?, input);
+                catalogue
+                    .check_start(&next, &self.ceiling)
+                    .map_err(start_error)?;
+                next_id = Some(next.id);
+                ExternalOutcome::Continue { next }
+            }
+            Verdict::Fail { message, details } => {
+                if let Some(details) = &details {
+                    check_json("details", details)?;
+                }
+                ExternalOutcome::Fail { message, details }
+            }
+        };
+        match self.store.complete_external(id, token, &outcome).await? {
+            ExternalAnswer::Done => Ok(next_id),
+            ExternalAnswer::WrongToken => Err(Error::failed(format!(
+                "the token is not that of job {id}"
+            ))
+            .hint("each job has its own: `hardstop start` and `hardstop job show` print it")),
+            ExternalAnswer::NotExternal => Err(Error::failed(format!(
+                "job {id} is not external: its handler completes it"
+            ))
+            .hint("`hardstop type list` shows which types are external")),
+            ExternalAnswer::NotReady(state) => Err(Error::failed(format!(
+                "job {id} is {state}: nobody is asked for its completion yet"
+            ))
+            .hint("complete it once it is ready; `hardstop job show` tells")),
+            ExternalAnswer::TimedOut => Err(Error::failed(format!(
+                "the deadline of job {id} has passed"
+            ))
+            .hint("`hardstop job retry` gives it another, once it is discarded")),
+            ExternalAnswer::AlreadyFinal(state) => Err(Error::failed(format!(
+                "job {id} is {state} already: its token has been used, or its time is over"
+            ))
+            .hint(match state {
+                State::Discarded | State::Cancelled => {
+                    "`hardstop job retry` makes it wait again, for the same token"
+                }
+                _ => "a job is completed once; `hardstop job show` prints what it came to",
+            })),
+            ExternalAnswer::Unknown => Err(no_such_job(id)),
+        }
+    }
+
+    /// Fails where the text is no output of the job's type. What is wrong with the job is for the store to say.
+    async fn check_output(&self, id: JobId, output: &str) -> Result<(), Error> {
+        let type_name = self.job(id).await?.summary.type_name;
+        let active = self.job_type(type_name.as_str()).await?;
+        if active.spec.external.is_none() {
+            return Ok(());
+        }
+        crate::catalogue::check_output(&active.spec, output).map_err(|error| {
+            Error::usage(error.to_string()).hint(format!(
+                "`hardstop type show {type_name}` prints the schema"
+            ))
+        })
+    }
+}
+
+fn check_json(what: &str, text: &str) -> Result<(), Error> {
+    serde_json::from_str::<serde::de::IgnoredAny>(text)
+        .map(|_| ())
+        .map_err(|error| {
+            Error::usage(format!("the {what} are not JSON: {error}"))
+                .hint("give JSON text, @FILE to read a file, or - for standard input")
+        })
+}

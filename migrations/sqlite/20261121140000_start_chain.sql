@@ -1,0 +1,2 @@
+-- Postgres has a function here that starts a chain from SQL. SQLite has no stored functions: a program in the
+-- same file uses `hardstop_store::sqlite::start_chains`.
