@@ -27,6 +27,7 @@ mod cli;
 mod crash;
 mod dead_letter;
 mod explain;
+mod external;
 mod job;
 mod lineage;
 mod mass;

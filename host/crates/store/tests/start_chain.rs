@@ -78,9 +78,10 @@ async fn a_call_starts_what_it_names_when_it_commits() {
 #[tokio::test]
 async fn a_rollback_leaves_nothing_and_wakes_nobody() {
     run(Database::Postgres, async |db: Fixture| {
-        db.deploy(["a"]).await;
         let mut listener = PgListener::connect(&db.url).await.unwrap();
         listener.listen("hardstop").await.unwrap();
+        db.deploy(["a"]).await;
+        assert_eq!(listener.recv().await.unwrap().payload(), "deployed");
         let mut connection = PgConnection::connect(&db.url).await.unwrap();
         let mut tx = connection.begin().await.unwrap();
         let (chain, _) = call(&mut tx, "a", "{}", r#"{"key": "k"}"#).await.unwrap();
@@ -562,4 +563,29 @@ async fn sqlite_starts_with_the_applications_own_rows() {
         with_own_table!(db, SqliteConnection, hardstop_store::sqlite::start_chains)
     })
     .await;
+}
+
+#[path = "../examples/own_transaction.rs"]
+mod own_transaction;
+
+async fn the_example(db: Fixture) {
+    let [a] = db.deploy(["a"]).await;
+    assert!(own_transaction::order(&db.url, "a", -1).await.is_err());
+    let chain = own_transaction::order(&db.url, "a", 99).await.unwrap();
+    let session = db.session().await;
+    assert_eq!(
+        db.claim_one(session, a).await.chain_id,
+        chain,
+        "the other one never was"
+    );
+}
+
+#[tokio::test]
+async fn postgres_runs_the_example() {
+    run(Database::Postgres, the_example).await;
+}
+
+#[tokio::test]
+async fn sqlite_runs_the_example() {
+    run(Database::Sqlite, the_example).await;
 }
