@@ -131,7 +131,7 @@ const PAGES_MAX: i64 = 1_500;
 
 #[tokio::test]
 async fn postgres_reads_touch_few_pages() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         populate(&db).await;
         let files = files("postgres");
         let mut connection = PgConnection::connect(&db.url).await.unwrap();
@@ -276,7 +276,7 @@ const SQLITE: [(&str, &[&str], usize); 11] = [
 
 #[tokio::test]
 async fn sqlite_reads_use_their_indexes() {
-    run(Database::Sqlite, async |db: Fixture| {
+    run(Setting::Sqlite, async |db: Fixture| {
         populate(&db).await;
         let files = files("sqlite");
         let mut connection = SqliteConnection::connect(&db.url).await.unwrap();

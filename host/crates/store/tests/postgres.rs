@@ -188,7 +188,7 @@ const FORGET_DAYS: &str = "DO $$ DECLARE part text; BEGIN FOR part IN SELECT c.o
 
 #[tokio::test]
 async fn a_full_default_partition_is_validated_before_a_day_is_attached() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         let [a] = db.deploy(["a"]).await;
         let mut old = chain("a");
         old.first.id = JobId(Uuid::from_u128((1_000 << 80) | (7 << 76) | (2 << 62)));
@@ -237,7 +237,7 @@ async fn wait_blocked(connection: &mut PgConnection) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_sees_the_start_that_it_waited_for() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         let [a] = db.deploy(["a"]).await;
         let session = db.session().await;
         let mut starter = PgConnection::connect(&db.url).await.unwrap();
@@ -287,7 +287,7 @@ async fn a_deletion_sees_the_start_that_it_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_whose_tables_are_in_use_is_dropped_later() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         db.deploy(["a"]).await;
         db.execute(
             "DO $$ DECLARE day date := (now() AT TIME ZONE 'UTC')::date - 20; BEGIN \

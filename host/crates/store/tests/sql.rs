@@ -269,7 +269,7 @@ const DEAD_LETTERS: [(&str, &str); 3] = [
 
 #[tokio::test]
 async fn postgres_finds_dead_letters_by_index() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         db.deploy(["a", "b", "c"]).await;
         populate(&db).await;
         let sql = &statements(&files("postgres")["dead_letters"])[0];
@@ -321,7 +321,7 @@ async fn postgres_finds_dead_letters_by_index() {
 
 #[tokio::test]
 async fn sqlite_finds_dead_letters_by_index() {
-    run(Database::Sqlite, async |db: Fixture| {
+    run(Setting::Sqlite, async |db: Fixture| {
         db.deploy(["a", "b", "c"]).await;
         populate(&db).await;
         let sql = &statements(&files("sqlite")["dead_letters"])[0];

@@ -40,7 +40,7 @@ async fn call(
 
 #[tokio::test]
 async fn a_call_starts_what_it_names_when_it_commits() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         let [a] = db.deploy(["a"]).await;
         let mut connection = PgConnection::connect(&db.url).await.unwrap();
         let mut tx = connection.begin().await.unwrap();
@@ -77,7 +77,7 @@ async fn a_call_starts_what_it_names_when_it_commits() {
 
 #[tokio::test]
 async fn a_rollback_leaves_nothing_and_wakes_nobody() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         let mut listener = PgListener::connect(&db.url).await.unwrap();
         listener.listen("hardstop").await.unwrap();
         db.deploy(["a"]).await;
@@ -119,7 +119,7 @@ async fn a_rollback_leaves_nothing_and_wakes_nobody() {
 
 #[tokio::test]
 async fn a_key_is_started_once() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         let [a, _] = db.deploy(["a", "b"]).await;
         let mut connection = PgConnection::connect(&db.url).await.unwrap();
         let key = r#"{"key": "k"}"#;
@@ -183,7 +183,7 @@ async fn a_key_is_started_once() {
 
 #[tokio::test]
 async fn blockers_are_waited_for() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         let [a, b] = db.deploy(["a", "b"]).await;
         let session = db.session().await;
         let mut connection = PgConnection::connect(&db.url).await.unwrap();
@@ -240,7 +240,7 @@ async fn blockers_are_waited_for() {
 /// The continuation is committed while the start waits for the blocker's row.
 #[tokio::test]
 async fn a_blocker_that_continues_meanwhile_is_still_waited_for() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         let [a, _] = db.deploy(["a", "b"]).await;
         let session = db.session().await;
         for _ in 0..20 {
@@ -272,7 +272,7 @@ async fn a_blocker_that_continues_meanwhile_is_still_waited_for() {
 
 #[tokio::test]
 async fn every_error_has_its_code_and_a_remedy() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         db.deploy(["a"]).await;
         let known = db.start("a").await;
         let nobody = Uuid::now_v7();
@@ -473,7 +473,7 @@ async fn every_error_has_its_code_and_a_remedy() {
 
 #[tokio::test]
 async fn a_call_of_an_external_type_gets_a_token_and_a_deadline() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         db.store
             .deploy(external_deployment("approve", 60_000))
             .await
@@ -494,7 +494,7 @@ async fn a_call_of_an_external_type_gets_a_token_and_a_deadline() {
 
 #[tokio::test]
 async fn outside_a_transaction_the_rust_function_is_refused() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         db.deploy(["a"]).await;
         let mut connection = PgConnection::connect(&db.url).await.unwrap();
         let chain = chain("a");
@@ -551,7 +551,7 @@ macro_rules! with_own_table {
 
 #[tokio::test]
 async fn postgres_starts_with_the_applications_own_rows() {
-    run(Database::Postgres, async |db: Fixture| {
+    run(Setting::Postgres, async |db: Fixture| {
         with_own_table!(db, PgConnection, hardstop_store::postgres::start_chains)
     })
     .await;
@@ -559,7 +559,7 @@ async fn postgres_starts_with_the_applications_own_rows() {
 
 #[tokio::test]
 async fn sqlite_starts_with_the_applications_own_rows() {
-    run(Database::Sqlite, async |db: Fixture| {
+    run(Setting::Sqlite, async |db: Fixture| {
         with_own_table!(db, SqliteConnection, hardstop_store::sqlite::start_chains)
     })
     .await;
@@ -582,10 +582,10 @@ async fn the_example(db: Fixture) {
 
 #[tokio::test]
 async fn postgres_runs_the_example() {
-    run(Database::Postgres, the_example).await;
+    run(Setting::Postgres, the_example).await;
 }
 
 #[tokio::test]
 async fn sqlite_runs_the_example() {
-    run(Database::Sqlite, the_example).await;
+    run(Setting::Sqlite, the_example).await;
 }
