@@ -12,7 +12,11 @@ use serde_json::Value;
 /// in one place. Development dependencies included.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("hardstop-domain", &[]),
-    ("hardstop-store", &["hardstop-domain", "sqlx"]),
+    // The model, for the property test.
+    (
+        "hardstop-store",
+        &["hardstop-domain", "hardstop-simulation", "sqlx"],
+    ),
     (
         "hardstop-sandbox",
         &["hardstop-domain", "wasmtime", "wasmtime-wasi"],
@@ -34,6 +38,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "hardstop-bench",
+        &[
+            "hardstop",
+            "hardstop-domain",
+            "hardstop-store",
+            "hardstop-sandbox",
+        ],
+    ),
+    (
+        "hardstop-simulation",
         &[
             "hardstop",
             "hardstop-domain",

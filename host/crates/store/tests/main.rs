@@ -8,6 +8,7 @@ mod conformance;
 mod fixture;
 mod plan;
 mod postgres;
+mod property;
 mod sql;
 mod sqlite;
 mod start_chain;

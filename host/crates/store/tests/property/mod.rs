@@ -1,0 +1,112 @@
+//! The same random commands for SQLite, Postgres and the model: every answer is the same, and after every
+//! command so is all that can be seen.
+//!
+//! `HARDSTOP_PROPERTY_CASES` sets how many sequences of commands are tried. One that fails is made as short as
+//! possible, printed, and kept in `tests/property.seeds`, from where it is tried first the next time.
+
+mod command;
+mod world;
+
+use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
+use tokio::runtime::Handle;
+
+use crate::fixture::{Database, Fixture, run};
+use command::{Command, Resolver, commands};
+use world::World;
+
+/// What the property drives. Features that the stores do not have yet are left out of the commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Feature {
+    /// A time before which a job is not ready.
+    NotBefore,
+    /// Deduplication keys.
+    Dedup,
+    /// Blockers, their policies, cycles and unknown chains.
+    Blockers,
+    /// Retries of jobs that were started with blockers.
+    RetryOfBlocked,
+    /// The bound on descendants.
+    Lineage,
+}
+
+/// The one list of what both stores have.
+const FEATURES: &[Feature] = &[];
+
+fn has(feature: Feature) -> bool {
+    // To try what is being built: `HARDSTOP_PROPERTY_FEATURES=Dedup,Blockers`.
+    let named = std::env::var("HARDSTOP_PROPERTY_FEATURES").unwrap_or_default();
+    FEATURES.contains(&feature) || named.split(',').any(|name| name == format!("{feature:?}"))
+}
+
+const CASES_DEFAULT: u32 = 32;
+const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/property.seeds");
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_stores_do_as_the_model_does() {
+    run(Database::Sqlite, async |sqlite: Fixture| {
+        run(Database::Postgres, async |postgres: Fixture| {
+            let cases = match std::env::var("HARDSTOP_PROPERTY_CASES") {
+                Ok(text) => text.parse().expect("HARDSTOP_PROPERTY_CASES is a number"),
+                Err(_) => CASES_DEFAULT,
+            };
+            let mut runner = TestRunner::new(Config {
+                cases,
+                max_shrink_iters: 1_000,
+                failure_persistence: Some(Box::new(FileFailurePersistence::Direct(SEEDS))),
+                source_file: Some(file!()),
+                ..Config::default()
+            });
+            for db in [&sqlite, &postgres] {
+                db.deploy(world::TYPES).await;
+            }
+            let result = tokio::task::block_in_place(|| {
+                runner.run(&commands(), |commands| {
+                    Handle::current().block_on(case(&sqlite, &postgres, &commands))
+                })
+            });
+            if let Err(error) = result {
+                panic!("{error}");
+            }
+        })
+        .await;
+    })
+    .await;
+}
+
+async fn case(
+    sqlite: &Fixture,
+    postgres: &Fixture,
+    commands: &[Command],
+) -> Result<(), TestCaseError> {
+    let mut model = World::model();
+    let mut stores = [World::store(sqlite).await, World::store(postgres).await];
+    let mut resolver = Resolver::default();
+    // Without a session little can happen.
+    let commands = [Command::OpenSession].into_iter().chain(commands.to_vec());
+    for (number, command) in commands.enumerate() {
+        let Some(step) = resolver.resolve(&command, model.as_model()) else {
+            continue;
+        };
+        let before = model.as_model().clone();
+        let wanted = model.execute(&step).await;
+        let seen = model.view(&before).await;
+        for store in &mut stores {
+            let answer = store.execute(&step).await;
+            let name = store.name();
+            if answer != wanted {
+                return Err(TestCaseError::fail(format!(
+                    "command {number}, {step:?}:\nthe model answers {wanted:?}\n{name} answers {answer:?}"
+                )));
+            }
+            let looks = store.view_as(&model, &before).await;
+            if looks != seen {
+                let (ours, theirs) = world::difference(&seen, &looks);
+                return Err(TestCaseError::fail(format!(
+                    "after command {number}, {step:?}:\nthe model has {ours:#?}\n{name} has {theirs:#?}"
+                )));
+            }
+        }
+        resolver.note(&wanted);
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! What people do to jobs, and what follows when chains close.
+
+use hardstop_domain::{JobId, OutcomeKind, State};
+use hardstop_store::{Cancelled, Retried};
+
+use super::{Job, Model};
+
+impl Model {
+    /// Cancels a job that is not final.
+    pub fn cancel(&mut self, id: JobId) -> Cancelled {
+        let Some(state) = self.jobs.get(&id).map(|job| job.state) else {
+            return Cancelled::Unknown;
+        };
+        if state.is_final() {
+            return Cancelled::Final(state);
+        }
+        if state == State::Running {
+            self.record(id, OutcomeKind::Cancelled);
+        }
+        self.finish_cancelled(id);
+        Cancelled::Was(state)
+    }
+
+    /// Makes a discarded, cancelled or scheduled job ready.
+    pub fn retry(&mut self, id: JobId) -> Retried {
+        let Some(job) = self.jobs.get(&id) else {
+            return Retried::Unknown;
+        };
+        let state = job.state;
+        match state {
+            State::Scheduled => {}
+            State::Discarded | State::Cancelled if !self.has_rival(job) => {
+                let job = self.job_mut(id);
+                job.attempt = 0;
+                job.rescues = 0;
+                job.snoozes = 0;
+                job.snoozed_ms = 0;
+                job.outcome = None;
+            }
+            _ => return Retried::Not(state),
+        }
+        let now = self.now;
+        let job = self.job_mut(id);
+        job.state = State::Ready;
+        job.due_at = now;
+        Retried::Was(state)
+    }
+
+    /// Whether another open chain holds the key of this job's chain.
+    fn has_rival(&self, job: &Job) -> bool {
+        let key = &self.chains[&job.chain].key;
+        key.is_some()
+            && self
+                .chains
+                .iter()
+                .any(|(id, other)| *id != job.chain && other.key == *key && self.is_open(*id))
+    }
+
+    pub(super) fn finish_cancelled(&mut self, id: JobId) {
+        self.finish(id, State::Cancelled, OutcomeKind::Cancelled);
+    }
+
+    /// Ends a job and with it its chain.
+    pub(super) fn finish(&mut self, id: JobId, state: State, outcome: OutcomeKind) {
+        self.end(id, state, outcome);
+        self.tell_dependents(self.jobs[&id].chain);
+    }
+
+    /// Ends a job.
+    pub(super) fn end(&mut self, id: JobId, state: State, outcome: OutcomeKind) {
+        let job = self.job_mut(id);
+        job.state = state;
+        job.outcome = Some(outcome);
+        job.token = None;
+    }
+}
