@@ -24,4 +24,4 @@ pub mod worker;
 pub use config::Config;
 pub use error::{Error, Exit};
 pub use service::{Service, StartRequest};
-pub use worker::Worker;
+pub use worker::{Execute, Loader, Worker};

@@ -1,6 +1,7 @@
 //! `hardstop worker` and `hardstop serve`: run jobs until told to stop.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use hardstop_sandbox::Sandbox;
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,7 +10,7 @@ use tracing::{info, warn};
 use super::Context;
 use super::args::WorkerArgs;
 use crate::error::Error;
-use crate::worker::Worker;
+use crate::worker::{Loader, Worker};
 
 /// The exit code of a worker that was told twice to stop: 128 and SIGINT, as shells write it.
 const LEFT_AT_ONCE: i32 = 130;
@@ -41,7 +42,7 @@ pub async fn execute(mut context: Context, args: WorkerArgs) -> Result<ExitCode,
         .map_err(|error| Error::environment(error.to_string()))?;
     let worker = Worker {
         store: store.clone(),
-        sandbox,
+        executor: Arc::new(Loader::new(store.clone(), sandbox)),
         ceiling: context.config.ceiling.clone(),
         config: context.config.worker.clone(),
         host: host(),

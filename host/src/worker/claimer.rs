@@ -20,8 +20,9 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Settlement>) {
         // The drain may begin at any wait, but a claim that was sent is always heard out: its jobs
         // are this worker's.
         let ready = tokio::select! {
-            ready = lease_and_slots(&shared) => ready,
+            biased;
             () = shared.reached(Phase::Draining) => return,
+            ready = lease_and_slots(&shared) => ready,
         };
         let Some((lease, mut slots)) = ready else {
             return;
@@ -74,8 +75,9 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Settlement>) {
                     shared.signals.heartbeat.notify_one();
                     drop(slots);
                     tokio::select! {
-                        () = sleep(pause) => continue,
+                        biased;
                         () = shared.reached(Phase::Draining) => return,
+                        () = sleep(pause) => continue,
                     }
                 }
             }
@@ -86,10 +88,11 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Settlement>) {
         }
         // Fewer than asked for: nothing else was ready. Whatever becomes ready from now on wakes.
         tokio::select! {
+            biased;
+            () = shared.reached(Phase::Draining) => return,
             () = shared.signals.claim.notified() => {}
             () = shared.signals.freed.notified(), if limited => {}
             () = sleep(shared.config.poll_interval) => {}
-            () = shared.reached(Phase::Draining) => return,
         }
     }
 }

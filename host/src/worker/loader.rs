@@ -1,16 +1,20 @@
 //! Components, fetched and compiled once per process.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use hardstop_domain::Digest;
-use hardstop_sandbox::{Prepared, Profile, Sandbox};
+use async_trait::async_trait;
+use hardstop_domain::{Digest, Failure, OutcomeKind, Report};
+use hardstop_sandbox::{Attempt, Prepared, Profile, Sandbox};
 use hardstop_store::{Store, StoreError};
 use tokio::sync::OnceCell;
 
+use super::Execute;
+
 /// A component that cannot be loaded.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum LoadError {
+enum LoadError {
     /// The database is away: not the job's fault, and it may pass.
     #[error("cannot fetch component {0}: {1}")]
     Away(Digest, String),
@@ -21,7 +25,8 @@ pub enum LoadError {
 
 type Cell = Arc<OnceCell<Prepared>>;
 
-/// Fetches components from the store and compiles each once per engine profile.
+/// Fetches components from the store, compiles each once per engine profile, and runs attempts with them in
+/// the sandbox.
 pub struct Loader {
     store: Arc<dyn Store>,
     sandbox: Sandbox,
@@ -39,7 +44,7 @@ impl Loader {
     }
 
     /// The component, ready to run. Attempts that ask for the same one at once share the work.
-    pub async fn load(&self, digest: Digest, profile: Profile) -> Result<Prepared, LoadError> {
+    async fn load(&self, digest: Digest, profile: Profile) -> Result<Prepared, LoadError> {
         let cell = {
             let mut cells = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(cells.entry((digest, profile)).or_default())
@@ -47,12 +52,6 @@ impl Loader {
         cell.get_or_try_init(|| self.fetch(digest, profile))
             .await
             .cloned()
-    }
-
-    /// Forgets the components for which this is false. Attempts that run keep theirs.
-    pub fn retain(&self, is_active: impl Fn(Digest) -> bool) {
-        let mut cells = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        cells.retain(|(digest, _), _| is_active(*digest));
     }
 
     async fn fetch(&self, digest: Digest, profile: Profile) -> Result<Prepared, LoadError> {
@@ -79,5 +78,29 @@ impl Loader {
             .prepare(&bytes, profile)
             .await
             .map_err(|error| LoadError::Unusable(digest, error.to_string()))
+    }
+}
+
+#[async_trait]
+impl Execute for Loader {
+    async fn execute(&self, component: Digest, attempt: Attempt) -> Report {
+        let profile = Profile::of(&attempt.limits);
+        match self.load(component, profile).await {
+            Ok(prepared) => prepared.run(attempt).await,
+            Err(error @ LoadError::Unusable(..)) => Report::not_started(Failure::new(
+                OutcomeKind::FailedRetryable,
+                error.to_string(),
+            )),
+            Err(error @ LoadError::Away(..)) => {
+                // Given back uncounted, after a breath so that it does not come back at once.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Report::not_started(Failure::new(OutcomeKind::Interrupted, error.to_string()))
+            }
+        }
+    }
+
+    fn retain(&self, active: &BTreeSet<Digest>) {
+        let mut cells = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.retain(|(digest, _), _| active.contains(digest));
     }
 }

@@ -32,6 +32,7 @@ pub async fn promote(shared: Arc<Shared>) {
             Err(error) => warn!(%error, "cannot promote due jobs"),
         }
         tokio::select! {
+            biased;
             () = sleep(pause) => {}
             () = shared.signals.promote.notified() => {}
         }
@@ -77,6 +78,7 @@ pub async fn rescue(shared: Arc<Shared>) {
 pub async fn refresh(shared: Arc<Shared>) {
     loop {
         tokio::select! {
+            biased;
             () = sleep(REFRESH_INTERVAL) => {}
             () = shared.signals.refresh.notified() => {}
         }

@@ -1,18 +1,16 @@
 //! One attempt: limits, component, sandbox, and what becomes of the job.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hardstop_domain::{
     Blocker, Failure, Limits, Next, Outcome, OutcomeKind, Past, Report, TypeSpec, transition,
 };
-use hardstop_sandbox::{Attempt, Profile, StopSignal};
+use hardstop_sandbox::{Attempt, StopSignal};
 use hardstop_store::{ClaimedJob, Settlement};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
-use super::loader::LoadError;
 use crate::catalogue::{Catalogue, Entry, StartError};
 
 /// Runs one claimed job and hands its settlement on. The slot is free when this returns.
@@ -81,48 +79,32 @@ async fn attempt(
     limits: Limits,
     signal: StopSignal,
 ) -> Report {
-    let profile = Profile::of(&limits);
     let Some(component) = spec.component else {
         return Report::not_started(Failure::new(
             OutcomeKind::FailedFatal,
             format!("type `{}` has no component", spec.name),
         ));
     };
-    let prepared = match shared.loader.load(component, profile).await {
-        Ok(prepared) => prepared,
-        Err(error @ LoadError::Unusable(..)) => {
-            return Report::not_started(Failure::new(
-                OutcomeKind::FailedRetryable,
-                error.to_string(),
-            ));
-        }
-        Err(error @ LoadError::Away(..)) => {
-            // Given back uncounted, after a breath so that it does not come back at once.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            return Report::not_started(Failure::new(OutcomeKind::Interrupted, error.to_string()));
-        }
+    let attempt = Attempt {
+        job: job.id,
+        chain: job.chain_id,
+        type_name: spec.name.clone(),
+        number: job.attempt,
+        attempts_left: spec.retry.attempts_left(job.attempt),
+        input: std::mem::take(&mut job.input),
+        blockers: std::mem::take(&mut job.blockers)
+            .into_iter()
+            .map(|it| Blocker::new(it.chain_id, it.state, it.output, it.failure))
+            .collect(),
+        lineage: job.lineage,
+        descendants: job.descendants,
+        trace_parent: job.trace_parent.clone(),
+        limits,
+        capabilities: spec.capabilities.clone(),
+        stop: signal,
+        watch: None,
     };
-    prepared
-        .run(Attempt {
-            job: job.id,
-            chain: job.chain_id,
-            type_name: spec.name.clone(),
-            number: job.attempt,
-            attempts_left: spec.retry.attempts_left(job.attempt),
-            input: std::mem::take(&mut job.input),
-            blockers: std::mem::take(&mut job.blockers)
-                .into_iter()
-                .map(|it| Blocker::new(it.chain_id, it.state, it.output, it.failure))
-                .collect(),
-            lineage: job.lineage,
-            descendants: job.descendants,
-            trace_parent: job.trace_parent.clone(),
-            limits,
-            capabilities: spec.capabilities.clone(),
-            stop: signal,
-            watch: None,
-        })
-        .await
+    shared.executor.execute(component, attempt).await
 }
 
 /// A continuation or child that could not be started is a failure of the job that named it.

@@ -1,16 +1,17 @@
 //! The attempts that run in this process, and how to stop them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use hardstop_domain::{JobId, LeaseToken, TypeId};
 use hardstop_sandbox::{Stop, StopHandle};
+use tokio::time::Instant;
 
 /// The attempts that run in this process.
 #[derive(Default)]
 pub struct Running {
-    attempts: Mutex<HashMap<(JobId, LeaseToken), Attempt>>,
+    /// In order, so that a simulated worker does the same every time.
+    attempts: Mutex<BTreeMap<(JobId, LeaseToken), Attempt>>,
 }
 
 struct Attempt {
@@ -22,7 +23,7 @@ struct Attempt {
 }
 
 impl Running {
-    fn attempts(&self) -> MutexGuard<'_, HashMap<(JobId, LeaseToken), Attempt>> {
+    fn attempts(&self) -> MutexGuard<'_, BTreeMap<(JobId, LeaseToken), Attempt>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -103,6 +103,7 @@ pub async fn renew(shared: Arc<Shared>, host: String, mut lease: Arc<Lease>, ope
     loop {
         let pausing = async {
             tokio::select! {
+                biased;
                 () = sleep(pause) => {}
                 () = shared.signals.heartbeat.notified() => {
                     sleep_until(sent_at + HEARTBEAT_PAUSE).await;
@@ -116,10 +117,7 @@ pub async fn renew(shared: Arc<Shared>, host: String, mut lease: Arc<Lease>, ope
         let beat = shared.store.heartbeat(lease.session);
         match trusting(&shared, trusted_until, beat).await {
             Ok(heartbeat) if heartbeat.alive => {
-                for job in shared
-                    .running
-                    .reconcile(&heartbeat.held, sent_at.into_std())
-                {
+                for job in shared.running.reconcile(&heartbeat.held, sent_at) {
                     info!(%job, "stopped: this worker no longer holds it (cancelled or rescued)");
                 }
                 let orphans = lease.orphans(&heartbeat.held, &shared.abandoned());

@@ -180,8 +180,9 @@ async fn send(shared: &Shared, batch: &[Settlement]) -> Result<Vec<Settled>, Sto
         }
         warn!(%error, settlements = batch.len(), ?pause, "cannot settle now: trying again");
         tokio::select! {
-            () = sleep(pause) => {}
+            biased;
             () = shared.reached(Phase::Leaving) => return Err(error),
+            () = sleep(pause) => {}
         }
         pause = (pause * 2).min(Duration::from_secs(2));
     }

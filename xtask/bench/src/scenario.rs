@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use hardstop::deploy::{self, ManifestFile};
 use hardstop::service::StartRequest;
-use hardstop::{Config, Service, Worker};
+use hardstop::{Config, Loader, Service, Worker};
 use hardstop_domain::{JobId, Limits, Lineage, State};
 use hardstop_sandbox::{Attempt, Prepared, Profile, Sandbox, StopSignal};
 use hardstop_store::{ConnectOptions, JobQuery, Store};
@@ -196,7 +196,7 @@ impl Bench {
     fn worker(&self) -> Worker {
         Worker {
             store: Arc::clone(&self.store),
-            sandbox: self.sandbox.clone(),
+            executor: Arc::new(Loader::new(Arc::clone(&self.store), self.sandbox.clone())),
             ceiling: self.config.ceiling.clone(),
             config: self.config.worker.clone(),
             host: "bench".to_owned(),

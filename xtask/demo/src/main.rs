@@ -12,7 +12,7 @@ use clap::Parser;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use hardstop::deploy::{self, ManifestFile};
 use hardstop::service::StartRequest;
-use hardstop::{Config, Service, Worker};
+use hardstop::{Config, Loader, Service, Worker};
 use hardstop_domain::OutcomeKind;
 use hardstop_domain::quantity::format_size;
 use hardstop_sandbox::Sandbox;
@@ -99,7 +99,7 @@ async fn demo(jobs: u32) -> Result<ExitCode> {
 
     let worker = Worker {
         store: Arc::clone(&store),
-        sandbox,
+        executor: Arc::new(Loader::new(Arc::clone(&store), sandbox)),
         ceiling: config.ceiling.clone(),
         config: config.worker.clone(),
         host: "demo".to_owned(),

@@ -65,7 +65,7 @@ impl StopSignal {
     }
 
     /// Waits until the signal is raised.
-    pub(crate) async fn raised(&self) -> Stop {
+    pub async fn raised(&self) -> Stop {
         loop {
             // Made before the look, so that a signal between the two is not missed.
             let raised = self.0.raised.notified();
