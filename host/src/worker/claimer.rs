@@ -64,6 +64,7 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Settlement>) {
                             "the lease ended before the claim was answered: not run"
                         );
                         lease.lose_claim(token);
+                        shared.signals.heartbeat.notify_one();
                     }
                 }
                 Err(error) => {

@@ -20,6 +20,9 @@ use super::Shared;
 /// ever.
 const HEARTBEAT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a heartbeat is waited for once the lease is not trusted any more.
+const UNTRUSTED_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A session that this worker may claim under.
 pub struct Lease {
     /// The session.
@@ -127,7 +130,8 @@ pub async fn renew(shared: Arc<Shared>, host: String, mut lease: Arc<Lease>, ope
                 pause = match Instant::now() < trusted_until {
                     true => {
                         publish(&shared, &lease);
-                        period
+                        // From when it was sent: a slow answer leaves less time for the next.
+                        (sent_at + period).saturating_duration_since(Instant::now())
                     }
                     false => Duration::ZERO,
                 };

@@ -178,7 +178,8 @@ impl Model {
         let now = self.now;
         let mut count = 0;
         let mut next_due: Option<i64> = None;
-        for job in self.jobs.values_mut() {
+        for id in &self.live {
+            let job = self.jobs.get_mut(id).expect("a live job");
             if job.state != State::Scheduled {
                 continue;
             }

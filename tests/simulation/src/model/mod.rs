@@ -23,6 +23,8 @@ pub struct Model {
     pub chains: BTreeMap<ChainId, Chain>,
     /// Every session that was ever opened.
     pub sessions: BTreeMap<SessionId, Session>,
+    /// Those of them that are not final, to be found fast.
+    live: BTreeSet<JobId>,
     types: BTreeMap<TypeName, TypeId>,
     /// Every settlement that was written, so that it is known when it comes again.
     settled: BTreeSet<(JobId, LeaseToken)>,
@@ -145,7 +147,7 @@ impl Model {
 
     /// Jobs that are not final.
     pub fn live(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.values().filter(|job| !job.state.is_final())
+        self.live.iter().filter_map(|id| self.jobs.get(id))
     }
 
     /// An hour passes for everything that is scheduled.

@@ -43,6 +43,7 @@ impl Model {
         let job = self.job_mut(id);
         job.state = State::Ready;
         job.due_at = now;
+        self.live.insert(id);
         Retried::Was(state)
     }
 
@@ -72,5 +73,6 @@ impl Model {
         job.state = state;
         job.outcome = Some(outcome);
         job.token = None;
+        self.live.remove(&id);
     }
 }

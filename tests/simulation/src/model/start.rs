@@ -158,6 +158,7 @@ impl Model {
             attempts: Vec::new(),
         };
         self.jobs.insert(new.id, job);
+        self.live.insert(new.id);
         let jobs = &mut self.chains.get_mut(&chain).expect("its chain").jobs;
         jobs.push(new.id);
         let state = self.waiting_state(new.id);

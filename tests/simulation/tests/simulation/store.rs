@@ -1,0 +1,301 @@
+//! The store as a worker of the simulation has it: the model, behind a network and a database that fail.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hardstop_domain::*;
+use hardstop_simulation::Model;
+use hardstop_store::*;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::check::Asked;
+use super::world::{Sabotage, TIMEOUT, World, types};
+
+/// One process's connection.
+pub struct FaultyStore {
+    pub world: World,
+    pub process: usize,
+}
+
+/// What becomes of an operation.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Answered,
+    FailedBefore,
+    ReplyLost,
+}
+
+impl FaultyStore {
+    /// Sends an operation and waits for its answer. What was sent is done even if nobody waits any more.
+    async fn ask<T: Send + 'static>(
+        &self,
+        asked: Asked,
+        effect: impl FnOnce(&mut Model) -> T + Send + 'static,
+        changed: impl FnOnce(&T) -> bool + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.world.alive(self.process).await;
+        let world = self.world.clone();
+        let request = tokio::spawn(async move { send(world, asked, effect, changed).await });
+        let answer = request.await.expect("a request does not panic");
+        self.world.alive(self.process).await;
+        answer
+    }
+}
+
+async fn send<T>(
+    world: World,
+    asked: Asked,
+    effect: impl FnOnce(&mut Model) -> T,
+    changed: impl FnOnce(&T) -> bool,
+) -> Result<T, StoreError> {
+    let (there, back, fate, away) = {
+        let mut world = world.lock();
+        let away = world
+            .faults
+            .away_until
+            .filter(|until| Instant::now() < *until);
+        let (fail, lose) = (world.faults.fail_before, world.faults.lose_reply);
+        let fate = match (world.chance(fail), world.chance(lose)) {
+            (true, _) => Fate::FailedBefore,
+            (_, true) => Fate::ReplyLost,
+            _ => Fate::Answered,
+        };
+        (world.latency(), world.latency(), fate, away)
+    };
+    if away.is_some() {
+        let refused = world.lock().chance(500);
+        let after = if refused { there } else { TIMEOUT };
+        sleep(after).await;
+        return Err(unreachable());
+    }
+    sleep(there).await;
+    if fate == Fate::FailedBefore {
+        return Err(unreachable());
+    }
+    let answer = {
+        let mut state = world.lock();
+        let (answer, wakes) = state.operate(&asked, effect, changed);
+        drop(state);
+        for (listener, wake, after) in wakes {
+            tokio::spawn(async move {
+                sleep(after).await;
+                let _ = listener.send(wake);
+            });
+        }
+        answer
+    };
+    if fate == Fate::ReplyLost {
+        world.lock().lost_replies += 1;
+        sleep(TIMEOUT - there).await;
+        return Err(StoreError::Timeout(TIMEOUT));
+    }
+    sleep(back).await;
+    Ok(answer)
+}
+
+fn unreachable() -> StoreError {
+    StoreError::Unreachable {
+        database: "the model".to_owned(),
+        reason: "simulated".to_owned(),
+    }
+}
+
+/// What no worker asks for.
+fn not_simulated<T>(what: &str) -> Result<T, StoreError> {
+    Err(StoreError::Invalid(format!("{what} is not simulated")))
+}
+
+struct Ear(UnboundedReceiver<Wake>);
+
+#[async_trait]
+impl Listener for Ear {
+    async fn wait(&mut self) -> Wake {
+        match self.0.recv().await {
+            Some(wake) => wake,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn types(&self) -> Result<Vec<ActiveType>, StoreError> {
+        self.ask(Asked::Other, |_| active_types(), |_| false).await
+    }
+
+    async fn maintain(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn enqueue(&self, chains: &[NewChain]) -> Result<Vec<Started>, StoreError> {
+        let chains = chains.to_vec();
+        self.ask(
+            Asked::Start,
+            move |model| model.enqueue(&chains),
+            Result::is_ok,
+        )
+        .await?
+    }
+
+    async fn open_session(
+        &self,
+        _host: &str,
+        lease_duration: Duration,
+        _types: Option<&[TypeName]>,
+    ) -> Result<SessionId, StoreError> {
+        let open = move |model: &mut Model| model.open_session(lease_duration);
+        self.ask(Asked::Other, open, |_| false).await
+    }
+
+    async fn heartbeat(&self, session: SessionId) -> Result<Heartbeat, StoreError> {
+        let beat = move |model: &mut Model| model.heartbeat(session);
+        self.ask(Asked::Other, beat, |_| false).await
+    }
+
+    async fn close_session(&self, session: SessionId) -> Result<u64, StoreError> {
+        let close = move |model: &mut Model| model.close_session(session);
+        self.ask(Asked::Close, close, |count| *count > 0).await
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<ClaimedJob>, StoreError> {
+        let request = request.clone();
+        let asked = Asked::Claim(request.token);
+        let claim = move |model: &mut Model| model.claim(&request);
+        let some =
+            |claimed: &Result<Vec<_>, _>| claimed.as_ref().is_ok_and(|jobs| !jobs.is_empty());
+        let claimed = self.ask(asked, claim, some).await??;
+        let mut world = self.world.lock();
+        let known = &mut world.processes[self.process].claims;
+        known.extend(claimed.iter().map(|job| (job.id, job.token)));
+        Ok(claimed)
+    }
+
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, StoreError> {
+        let mut batch = batch.to_vec();
+        let asked = Asked::Settle(batch.iter().map(|one| (one.job, one.token)).collect());
+        let ignores_tokens = self.world.lock().sabotage == Some(Sabotage::IgnoreTokens);
+        let settle = move |model: &mut Model| {
+            for one in batch.iter_mut().filter(|_| ignores_tokens) {
+                let held = model.jobs.get(&one.job).and_then(|job| job.token);
+                one.token = held.unwrap_or(one.token);
+            }
+            model.settle(&batch)
+        };
+        self.ask(asked, settle, |_| true).await
+    }
+
+    async fn rescue(&self) -> Result<Vec<Rescued>, StoreError> {
+        let sabotage = self.world.lock().sabotage;
+        let world = self.world.clone();
+        let rescue = move |model: &mut Model| match sabotage {
+            Some(Sabotage::NeverRescue) => Vec::new(),
+            Some(Sabotage::RescueEarly) => {
+                let early = |session: &mut hardstop_simulation::Session| {
+                    session.expires_at -= session.lease_us / 2;
+                };
+                let mut model_then = model.clone();
+                model_then.sessions.values_mut().for_each(early);
+                let rescued = model_then.rescue();
+                for (id, session) in &mut model.sessions {
+                    session.dead = model_then.sessions[id].dead;
+                }
+                model.jobs = model_then.jobs;
+                rescued
+            }
+            _ => model.rescue(),
+        };
+        let rescued = self
+            .ask(Asked::Rescue, rescue, |rescued| !rescued.is_empty())
+            .await?;
+        world.lock().rescued += rescued.len() as u64;
+        Ok(rescued)
+    }
+
+    async fn promote_due(&self) -> Result<Promoted, StoreError> {
+        let sabotaged = self.world.lock().sabotage == Some(Sabotage::UnblockEarly);
+        let changed = move |promoted: &Promoted| promoted.count > 0 || sabotaged;
+        self.ask(Asked::Promote, Model::promote_due, changed).await
+    }
+
+    async fn cancel(&self, job: JobId) -> Result<Cancelled, StoreError> {
+        let cancel = move |model: &mut Model| model.cancel(job);
+        self.ask(Asked::Cancel, cancel, |_| true).await
+    }
+
+    async fn retry(&self, job: JobId) -> Result<Retried, StoreError> {
+        let retry = move |model: &mut Model| model.retry(job);
+        self.ask(Asked::Retry(job), retry, |_| true).await
+    }
+
+    async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {
+        self.world.alive(self.process).await;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.world.lock().processes[self.process]
+            .listeners
+            .push(sender);
+        Ok(Box::new(Ear(receiver)))
+    }
+
+    async fn close(&self) {}
+
+    async fn describe(&self) -> Result<String, StoreError> {
+        Ok("the model".to_owned())
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn check_schema(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn deploy(&self, _: NewDeployment) -> Result<Deployment, StoreError> {
+        not_simulated("deploy")
+    }
+
+    async fn component_bytes(&self, _: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        not_simulated("component_bytes")
+    }
+
+    async fn components(&self) -> Result<Vec<Component>, StoreError> {
+        not_simulated("components")
+    }
+
+    async fn job(&self, _: JobId) -> Result<Option<JobDetail>, StoreError> {
+        not_simulated("job")
+    }
+
+    async fn jobs(&self, _: &JobQuery) -> Result<Vec<JobSummary>, StoreError> {
+        not_simulated("jobs")
+    }
+
+    async fn chain(&self, _: ChainId) -> Result<Vec<JobSummary>, StoreError> {
+        not_simulated("chain")
+    }
+
+    async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
+        not_simulated("sessions")
+    }
+}
+
+fn active_types() -> Vec<ActiveType> {
+    let active = types().map(|(name, id)| ActiveType {
+        id,
+        deployment: DeploymentId(Uuid::nil()),
+        deployed_at: Timestamp(0),
+        spec: TypeSpec {
+            name: name.parse().unwrap(),
+            description: String::new(),
+            component: Digest::of(b"component"),
+            input_schema: "true".to_owned(),
+            output_schema: "true".to_owned(),
+            limits: Limits::default(),
+            retry: RetryPolicy::default(),
+            capabilities: Capabilities::default(),
+        },
+    });
+    active.collect()
+}
