@@ -35,6 +35,7 @@ mod outage;
 mod pickup;
 mod policy;
 mod schedule;
+mod statement;
 mod tidy;
 mod worker;
 mod zoo;

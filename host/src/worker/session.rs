@@ -20,9 +20,6 @@ use super::Shared;
 /// ever.
 const HEARTBEAT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a heartbeat is waited for once the lease is not trusted any more.
-const UNTRUSTED_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// A session that this worker may claim under.
 pub struct Lease {
     /// The session.
