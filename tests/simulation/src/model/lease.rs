@@ -128,6 +128,11 @@ impl Model {
                 .map(|b| self.blocker_result(b))
                 .collect(),
             lineage: self.chains[&job.chain].lineage,
+            descendants: self
+                .descendants
+                .get(&self.chains[&job.chain].lineage.root)
+                .copied()
+                .unwrap_or(0),
             unchecked: false,
         }
     }
@@ -138,6 +143,9 @@ impl Model {
             chain_id: blocker.chain,
             state: end.map(|job| job.state),
             output: end.and_then(|job| job.output.clone()),
+            output_bytes: end
+                .and_then(|job| job.output.as_ref())
+                .map_or(0, |output| output.len() as u64),
             failure: None,
         }
     }

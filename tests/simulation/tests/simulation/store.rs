@@ -279,6 +279,138 @@ impl Store for FaultyStore {
     async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
         not_simulated("sessions")
     }
+
+    async fn cancel_chain(&self, _: ChainId) -> Result<CancelledChain, StoreError> {
+        not_simulated("cancel_chain")
+    }
+
+    async fn reschedule(&self, _: JobId, _: Due, _: bool) -> Result<Moved, StoreError> {
+        not_simulated("reschedule")
+    }
+
+    async fn unblock(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn pause(&self, _: NewPause) -> Result<Pause, StoreError> {
+        not_simulated("pause")
+    }
+
+    async fn resume(&self, _: Option<&TypeName>) -> Result<bool, StoreError> {
+        not_simulated("resume")
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        not_simulated("pauses")
+    }
+
+    async fn end_pauses(&self) -> Result<EndedPauses, StoreError> {
+        Ok(EndedPauses {
+            count: 0,
+            next_due_in: None,
+        })
+    }
+
+    async fn put_schedule(&self, _: NewSchedule) -> Result<PutSchedule, StoreError> {
+        not_simulated("put_schedule")
+    }
+
+    async fn schedules(&self) -> Result<Vec<Schedule>, StoreError> {
+        not_simulated("schedules")
+    }
+
+    async fn schedule(&self, _: &ScheduleName) -> Result<Option<ScheduleDetail>, StoreError> {
+        not_simulated("schedule")
+    }
+
+    async fn set_schedule_paused(&self, _: &ScheduleName, _: bool) -> Result<bool, StoreError> {
+        not_simulated("set_schedule_paused")
+    }
+
+    async fn delete_schedule(&self, _: &ScheduleName) -> Result<bool, StoreError> {
+        not_simulated("delete_schedule")
+    }
+
+    async fn trigger_schedule(&self, _: &ScheduleName) -> Result<Option<ChainId>, StoreError> {
+        not_simulated("trigger_schedule")
+    }
+
+    async fn fire_due(&self, _: &FireCheck) -> Result<Fired, StoreError> {
+        Ok(Fired {
+            started: Vec::new(),
+            failed: Vec::new(),
+            next_due_in: None,
+        })
+    }
+
+    async fn dead_letters(&self, _: &DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError> {
+        not_simulated("dead_letters")
+    }
+
+    async fn replay(&self, _: &ReplayBatch) -> Result<Vec<(JobId, ReplayAnswer)>, StoreError> {
+        not_simulated("replay")
+    }
+
+    async fn replays(&self, _: Option<ReplayId>, _: u32) -> Result<Vec<Replay>, StoreError> {
+        not_simulated("replays")
+    }
+
+    async fn replay_detail(&self, _: ReplayId) -> Result<Option<ReplayDetail>, StoreError> {
+        not_simulated("replay_detail")
+    }
+
+    async fn replay_jobs(
+        &self,
+        _: ReplayId,
+        _: Option<JobId>,
+        _: u32,
+    ) -> Result<Vec<ReplayedJob>, StoreError> {
+        not_simulated("replay_jobs")
+    }
+
+    async fn delete_chain(&self, _: ChainId, _: bool) -> Result<Deleted, StoreError> {
+        not_simulated("delete_chain")
+    }
+
+    async fn retain(&self, _: &Retention) -> Result<Retained, StoreError> {
+        Ok(Retained {
+            jobs: 0,
+            partitions: 0,
+            more: false,
+        })
+    }
+
+    async fn complete_external(
+        &self,
+        _: JobId,
+        _: Uuid,
+        _: &ExternalOutcome,
+    ) -> Result<ExternalAnswer, StoreError> {
+        not_simulated("complete_external")
+    }
+
+    async fn completion_token(&self, _: JobId) -> Result<Option<Completion>, StoreError> {
+        not_simulated("completion_token")
+    }
+
+    async fn expire_external(&self) -> Result<Expired, StoreError> {
+        Ok(Expired {
+            count: 0,
+            next_due_in: None,
+        })
+    }
+
+    async fn chains(&self, _: &ChainQuery) -> Result<Vec<ChainSummary>, StoreError> {
+        not_simulated("chains")
+    }
+
+    async fn chain_detail(&self, _: ChainId) -> Result<Option<ChainDetail>, StoreError> {
+        not_simulated("chain_detail")
+    }
+
+    async fn explain(&self, _: JobId) -> Result<Option<Explanation>, StoreError> {
+        not_simulated("explain")
+    }
 }
 
 fn active_types() -> Vec<ActiveType> {
@@ -289,11 +421,13 @@ fn active_types() -> Vec<ActiveType> {
         spec: TypeSpec {
             name: name.parse().unwrap(),
             description: String::new(),
-            component: Digest::of(b"component"),
+            component: Some(Digest::of(b"component")),
+            external: None,
             input_schema: "true".to_owned(),
             output_schema: "true".to_owned(),
             limits: Limits::default(),
             retry: RetryPolicy::default(),
+            snooze: SnoozePolicy::default(),
             capabilities: Capabilities::default(),
         },
     });

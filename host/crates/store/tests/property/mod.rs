@@ -10,7 +10,7 @@ mod world;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
 use tokio::runtime::Handle;
 
-use crate::fixture::{Database, Fixture, run};
+use crate::fixture::{Fixture, Setting, run};
 use command::{Command, Resolver, commands};
 use world::World;
 
@@ -43,8 +43,8 @@ const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/property.seeds")
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_stores_do_as_the_model_does() {
-    run(Database::Sqlite, async |sqlite: Fixture| {
-        run(Database::Postgres, async |postgres: Fixture| {
+    run(Setting::Sqlite, async |sqlite: Fixture| {
+        run(Setting::Postgres, async |postgres: Fixture| {
             let cases = match std::env::var("HARDSTOP_PROPERTY_CASES") {
                 Ok(text) => text.parse().expect("HARDSTOP_PROPERTY_CASES is a number"),
                 Err(_) => CASES_DEFAULT,

@@ -346,6 +346,7 @@ impl World {
             snoozed_ms: 0,
             blockers: Vec::new(),
             lineage: claim.lineage,
+            descendants: 0,
             unchecked: false,
         };
         Settlement {
