@@ -39,12 +39,29 @@ impl Model {
             }
             _ => return Retried::Not(state),
         }
+        if state.is_final() {
+            self.await_again(id);
+        }
         let now = self.now;
-        let job = self.job_mut(id);
-        job.state = State::Ready;
-        job.due_at = now;
+        self.job_mut(id).due_at = now;
         self.live.insert(id);
+        self.job_mut(id).state = self.waiting_state(id);
         Retried::Was(state)
+    }
+
+    /// A replayed job waits for those of its blockers that are open again; the others count, whatever they
+    /// came to.
+    fn await_again(&mut self, id: JobId) {
+        let blockers = self.jobs[&id].blockers.iter().map(|blocker| {
+            let open = self.is_open(blocker.chain);
+            let end = self.tail(blocker.chain).filter(|_| !open);
+            end.map(|job| job.id)
+        });
+        let closed_by: Vec<Option<JobId>> = blockers.collect();
+        let blockers = self.job_mut(id).blockers.iter_mut();
+        for (blocker, closed_by) in blockers.zip(closed_by) {
+            blocker.closed_by = closed_by;
+        }
     }
 
     /// Whether another open chain holds the key of this job's chain.

@@ -201,7 +201,13 @@ impl Model {
                             blocker.closed_by = Some(end.id);
                         }
                     }
-                    self.job_mut(id).state = self.waiting_state(id);
+                    let (state, now) = (self.waiting_state(id), self.now);
+                    let job = self.job_mut(id);
+                    job.state = state;
+                    if state != State::Blocked {
+                        // Due when it could first have been claimed, which is not before now.
+                        job.due_at = job.due_at.max(now);
+                    }
                 }
             }
         }

@@ -30,7 +30,13 @@ enum Feature {
 }
 
 /// The one list of what both stores have.
-const FEATURES: &[Feature] = &[];
+const FEATURES: &[Feature] = &[
+    Feature::NotBefore,
+    Feature::Dedup,
+    Feature::Blockers,
+    Feature::RetryOfBlocked,
+    Feature::Lineage,
+];
 
 fn has(feature: Feature) -> bool {
     // To try what is being built: `HARDSTOP_PROPERTY_FEATURES=Dedup,Blockers`.
