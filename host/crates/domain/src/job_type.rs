@@ -165,6 +165,7 @@ mod tests {
             output_schema: "true".to_owned(),
             limits: Limits::default(),
             retry: RetryPolicy::default(),
+            snooze: SnoozePolicy::default(),
             capabilities: Capabilities::default(),
         };
         let text = serde_json::to_string(&spec).expect("serialises");
@@ -187,6 +188,7 @@ mod tests {
             output_schema: "true".to_owned(),
             limits: Limits::default(),
             retry: RetryPolicy::default(),
+            snooze: SnoozePolicy::default(),
             capabilities: Capabilities::default(),
         };
         let digest = Some(Digest::of(b"component"));
