@@ -108,6 +108,9 @@ fn demo(args: &[String]) -> Result<()> {
 fn test(args: &[String]) -> Result<()> {
     // Found missing now rather than after the build.
     let postgres = postgres::Server::start(postgres::Durability::Off)?;
+    if Command::new("sqlite3").arg("--version").output().is_err() {
+        bail!("the tests need the program sqlite3: apt-get install -y sqlite3");
+    }
     guest::build()?;
     step("host (a first build takes some minutes)");
     run(cargo().args(["build", "--package", "hardstop"]))?;

@@ -240,7 +240,6 @@ pub async fn two_at_once_delete_once(db: Fixture) {
 
 /// Of a deletion and a start that names the chain, one wins: either the start finds no such chain, or
 /// the deletion is refused because a job waits.
-#[allow(dead_code, reason = "to be listed once starts take their blockers")]
 pub async fn racing_a_start_that_names_the_chain_one_wins(db: Fixture) {
     let [a] = db.deploy(["a"]).await;
     let session = db.session().await;

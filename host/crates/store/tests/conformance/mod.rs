@@ -213,6 +213,7 @@ suite! {
         is_refused_while_others_wait_or_takes_them_along,
         a_chain_that_goes_on_meanwhile_is_deleted_whole,
         two_at_once_delete_once,
+        racing_a_start_that_names_the_chain_one_wins,
     }
     retention {
         what_is_old_goes_and_what_is_needed_stays,
@@ -271,6 +272,7 @@ suite! {
         three_hosts_at_once_fire_it_once,
         skips_while_the_chain_before_is_open,
         allows_and_queues,
+        a_queued_chain_waits_for_the_one_before,
         missed_times_are_skipped_or_made_up_for,
         a_long_absence_is_made_up_for_in_turns,
         a_pause_makes_up_for_nothing,

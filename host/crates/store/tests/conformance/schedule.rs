@@ -187,7 +187,6 @@ pub async fn allows_and_queues(db: Fixture) {
     assert_eq!(jobs(&db).await, 6);
 }
 
-#[expect(dead_code, reason = "to be listed once blockers are stored")]
 pub async fn a_queued_chain_waits_for_the_one_before(db: Fixture) {
     let [a] = db.deploy(["a"]).await;
     put(&db, "s", hourly(Overlap::Queue)).await;
