@@ -391,7 +391,8 @@ fn by_the_clock(text: &str, zone: &TimeZone, after: Instant, minutes: i64) -> Op
                 .collect(),
         })
         .collect();
-    let interval = text.starts_with('*') || text.contains(" *");
+    // By minute and hour: the days of these expressions are all wild.
+    let interval = text.split(' ').take(2).any(|field| field.starts_with('*'));
     let fits =
         |time: DateTime| fields[0].contains(&time.minute()) && fields[1].contains(&time.hour());
     // Begin early enough to have seen the hour that is repeated.
