@@ -11,6 +11,8 @@ use super::Shared;
 
 /// How often the store's own upkeep runs.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(3_600);
+/// The least pause between two looks for due jobs.
+const DUE_PAUSE: Duration = Duration::from_millis(1);
 /// How soon after a look for deployments the next may follow.
 const REFRESH_PAUSE: Duration = Duration::from_millis(100);
 /// How long without a wake-up until deployments are looked for all the same.
@@ -23,7 +25,8 @@ pub async fn promote(shared: Arc<Shared>) {
         match shared.store.promote_due().await {
             Ok(promoted) => {
                 if let Some(due_in) = promoted.next_due_in {
-                    pause = pause.min(due_in);
+                    // Another host may be making it ready just now: no loop without a pause.
+                    pause = pause.min(due_in.max(DUE_PAUSE));
                 }
                 if promoted.count > 0 {
                     shared.signals.claim.notify_one();
