@@ -7,7 +7,6 @@ use hardstop_simulation::Model;
 use hardstop_store::*;
 
 use super::command::{End, HOUR_MS, NotBefore, Step};
-use super::{Feature, has};
 use crate::fixture::{Fixture, LONG, name, settlement};
 
 pub const TYPES: [&str; 3] = ["a", "b", "c"];
@@ -318,10 +317,7 @@ impl World {
             priority: job.priority,
             input: job.input,
             blockers: blockers.map(|b| (b.chain_id, b.state, b.output)).collect(),
-            lineage: match has(Feature::Lineage) {
-                true => job.lineage,
-                false => Lineage::root(job.chain_id),
-            },
+            lineage: job.lineage,
         }
     }
 
