@@ -214,7 +214,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes what an external job came to, where the token is its own and its deadline has not passed, in one
     /// transaction with its continuation. Fails with [`StoreError::Invalid`] for an outcome that cannot be
-    /// stored and [`StoreError::UnknownType`] for a continuation of a type that is not deployed.
+    /// stored, [`StoreError::UnknownType`] for a continuation of a type that is not deployed, and
+    /// [`StoreError::UnknownChain`] or [`StoreError::BlockerCycle`] for one that waits for what cannot be waited for.
     async fn complete_external(
         &self,
         job: JobId,

@@ -167,6 +167,7 @@ suite! {
         a_completion_closes_the_chain_once,
         a_failure_discards,
         a_continuation_inherits_from_its_chain,
+        a_continuation_waits_for_its_blockers,
         the_end_of_one_frees_its_dependents,
         what_cannot_be_completed_says_why,
         a_deadline_discards_and_is_the_end,
