@@ -291,7 +291,11 @@ impl<B: Backend> Store for SqlStore<B> {
                 // One row spoils a transaction: look for it by halves, so that the others stand.
                 Err(error) if error.is_data() || error.is_refusal() => match part.as_slice() {
                     [index] => {
-                        answers[places[*index]] = Some(Settled::Refused(error.to_string()));
+                        let reason = error.to_string();
+                        answers[places[*index]] = Some(match error {
+                            StoreError::TooManyDescendants { .. } => Settled::Overtaken(reason),
+                            _ => Settled::Refused(reason),
+                        });
                     }
                     many => {
                         let (left, right) = many.split_at(many.len() / 2);

@@ -304,7 +304,7 @@ impl Operation for Settle {
     }
 }
 
-/// Counts the new descendants of each root. Fails with a sentence where one would have too many.
+/// Counts the new descendants of each root. Fails with [`StoreError::TooManyDescendants`] where one would have too many.
 async fn count_descendants(
     tx: &mut dyn Transaction,
     written: &[(&Planned, &Held)],
@@ -328,10 +328,11 @@ async fn count_descendants(
         let count = now.entry(root).or_default();
         *count += planned.children.len() as u64;
         if *count > planned.descendants_max {
-            return Err(StoreError::Invalid(format!(
-                "limit `descendants` = {}: chain {root} would have {count} descendants",
-                planned.descendants_max
-            )));
+            return Err(StoreError::TooManyDescendants {
+                root,
+                count: *count,
+                limit: planned.descendants_max,
+            });
         }
     }
     tx.grow_lineage(&more.into_iter().collect::<Vec<_>>()).await

@@ -236,6 +236,7 @@ impl World {
                 };
                 let kinds = settled.into_iter().map(|settled| match settled {
                     Settled::Refused(_) => "Refused".to_owned(),
+                    Settled::Overtaken(_) => "Overtaken".to_owned(),
                     other => format!("{other:?}"),
                 });
                 Answer::Settled(kinds.collect())
