@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use hardstop_domain::limit::Unit;
 use hardstop_domain::quantity::{format_duration_ms, format_size};
 use hardstop_domain::{Failure, LimitName, Limits, LogEntry, TypeSpec, Usage};
 use serde::Serialize;
@@ -195,15 +196,24 @@ pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64, children: u64) ->
             LimitName::Input => input_bytes,
             LimitName::Output => usage.output_bytes,
             LimitName::Log => usage.log_bytes,
+            LimitName::LogLines => usage.detail.log_lines,
             LimitName::Children => children,
             // Of the lineage, not of the attempt.
             LimitName::Depth | LimitName::Descendants => return None,
+            // Not measured: they end the attempt, or they don't.
+            LimitName::Memories
+            | LimitName::Tables
+            | LimitName::TableElements
+            | LimitName::Instances
+            | LimitName::Handles
+            | LimitName::HostCall
+            | LimitName::ProgressRate => return None,
         };
         let limit = limits.get(name)?;
-        let (shown, top) = match name {
-            LimitName::WallTimeout | LimitName::CpuTime => (format_us(used), limit * 1_000),
-            LimitName::Fuel | LimitName::Children => (used.to_string(), limit),
-            _ => (format_size(used), limit),
+        let (shown, top) = match name.unit() {
+            Unit::Duration => (format_us(used), limit * 1_000),
+            Unit::Count => (used.to_string(), limit),
+            Unit::Size => (format_size(used), limit),
         };
         let share = if top == 0 {
             0.0
@@ -219,11 +229,19 @@ pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64, children: u64) ->
         ])
     });
     let mut text = table(["limit", "", "used", "", ""], rows);
-    if usage.log_bytes_dropped > 0 {
+    if usage.detail.log_lines_dropped > 0 {
         let _ = writeln!(
             text,
-            "log: {} more were dropped",
+            "log: {} more entries of {} were dropped",
+            usage.detail.log_lines_dropped,
             format_size(usage.log_bytes_dropped)
+        );
+    }
+    if usage.detail.progress_dropped > 0 {
+        let _ = writeln!(
+            text,
+            "progress: {} reports over the limit `progress_rate` were not passed on",
+            usage.detail.progress_dropped
         );
     }
     text

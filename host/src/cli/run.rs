@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use hardstop_domain::{
-    Blocker, BlockerEnd, Capabilities, ChainId, JobId, Limits, Lineage, LogEntry, Outcome, Report,
-    TypeName, Usage, outcome::Progress,
+    Blocker, BlockerEnd, Capabilities, ChainId, JobId, LimitName, Limits, Lineage, LogEntry,
+    Outcome, Report, TypeName, Usage, outcome::Progress,
 };
 use hardstop_sandbox::{Attempt, Profile, Sandbox, Stop, StopSignal, TypeDescription, Watch};
 use serde::Serialize;
@@ -210,7 +210,7 @@ fn grant(
     let limit_error = |error: hardstop_domain::limit::LimitError| Error::usage(error.to_string());
     let Some(file) = &target.manifest else {
         let mut asked = args.limits.patch();
-        asked.stack = args.stack;
+        asked.set(LimitName::Stack, args.stack);
         let capabilities = Capabilities {
             chains: args.allow_chains,
             config: args.config_values.iter().cloned().collect(),

@@ -28,7 +28,9 @@ pub use id::{ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, Session
 pub use job::{Dedup, DedupScope, Lineage, NewChain, NewJob, OnBlockerFailure, State};
 pub use job_type::{External, TypeName, TypeSpec};
 pub use limit::{LimitName, Limits, LimitsPatch};
-pub use outcome::{Failure, LimitHit, LogEntry, LogLevel, Outcome, OutcomeKind, Report, Usage};
+pub use outcome::{
+    Failure, LimitHit, LogEntry, LogLevel, Outcome, OutcomeKind, Report, Usage, UsageDetail,
+};
 pub use retry::RetryPolicy;
 pub use schedule::{Missed, Overlap, ScheduleName, ScheduleSpec, Timing, Zone};
 pub use snooze::SnoozePolicy;

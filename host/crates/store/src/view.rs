@@ -344,6 +344,7 @@ pub(crate) fn detail(row: &impl View) -> Result<JobDetail, StoreError> {
             output_bytes: row.int("output_bytes")?,
             log_bytes: row.int("log_bytes")?,
             log_bytes_dropped: row.int("log_bytes_dropped")?,
+            detail: row.json_option("usage_detail")?.unwrap_or_default(),
         }),
     };
     let summary = summary(row)?;

@@ -447,6 +447,10 @@ pub fn usage() -> Usage {
         output_bytes: 2,
         log_bytes: 5,
         log_bytes_dropped: 1,
+        detail: UsageDetail {
+            log_lines: 1,
+            ..UsageDetail::default()
+        },
     }
 }
 

@@ -54,8 +54,8 @@ async fn a_call_starts_what_it_names_when_it_commits() {
         let job = db.claim_one(session, a).await;
         assert_eq!((ChainId::from(job.id), job.chain_id), (chain, chain));
         assert_eq!((job.priority, job.input.as_str()), (-7, r#"{"n": 1}"#));
-        assert_eq!(job.limits.wall_timeout, Some(2_000));
-        assert_eq!(job.limits.memory, Some(1 << 20));
+        assert_eq!(job.limits.get(LimitName::WallTimeout), Some(2_000));
+        assert_eq!(job.limits.get(LimitName::Memory), Some(1 << 20));
         assert_eq!(job.trace_parent.as_deref(), Some("00-ab"));
         assert!(job.unchecked, "nobody has compared the input with the schema");
         assert_eq!(db.settle(complete(&job)).await, Settled::Written);

@@ -4,6 +4,7 @@ mod capability;
 mod children;
 mod description;
 mod kill;
+mod limit;
 mod log;
 mod memory;
 mod neighbour;
@@ -18,11 +19,12 @@ use hardstop_domain::Outcome;
 use crate::harness::*;
 
 /// The sources of all tests, in which each guest must be named.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     include_str!("capability.rs"),
     include_str!("children.rs"),
     include_str!("description.rs"),
     include_str!("kill.rs"),
+    include_str!("limit.rs"),
     include_str!("log.rs"),
     include_str!("memory.rs"),
     include_str!("neighbour.rs"),
