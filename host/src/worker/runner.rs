@@ -30,7 +30,8 @@ pub async fn run(
             let (report, descendants_max) = match check_job(&shared, &job, entry) {
                 Ok(limits) => {
                     let descendants_max = limits.descendants_max;
-                    let report = attempt(&shared, &mut job, spec, limits, signal).await;
+                    let report = attempt(&shared, &mut job, spec, limits.clone(), signal).await;
+                    shared.warnings.consider(&spec.name, &report.usage, &limits);
                     let report = check_starts(report, &job, &catalogue, &shared);
                     (report, descendants_max)
                 }

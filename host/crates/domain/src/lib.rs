@@ -15,6 +15,7 @@ pub mod job;
 pub mod job_type;
 pub mod limit;
 pub mod outcome;
+pub mod profile;
 pub mod quantity;
 pub mod retry;
 pub mod schedule;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use hardstop_domain::job::DELAY_MS_MAX;
 use hardstop_domain::{
     ChainId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, State, TypeId, TypeName,
+    Usage,
 };
 use uuid::Uuid;
 
@@ -191,6 +192,13 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn types(&self) -> Result<Vec<ActiveType>, StoreError> {
         self.backend.run(read::Types).await
+    }
+
+    async fn type_usage(&self, name: &TypeName, limit: u32) -> Result<Vec<Usage>, StoreError> {
+        let type_id = self.type_id(name).await?;
+        self.backend
+            .run(read::TypeUsage::new(type_id, limit)?)
+            .await
     }
 
     async fn enqueue(&self, chains: &[NewChain]) -> Result<Vec<Started>, StoreError> {

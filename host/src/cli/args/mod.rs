@@ -133,6 +133,9 @@ pub struct RunArgs {
     /// The largest stack, for a bare component, such as 512KiB.
     #[arg(long, value_parser = size, value_name = "SIZE")]
     pub stack: Option<u64>,
+    /// Run it so many times, one after the other, and show how what it used is distributed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub repeat: Option<u32>,
     /// Grant a bare component the right to start chains. They are shown, not started.
     #[arg(long)]
     pub allow_chains: bool,

@@ -232,6 +232,7 @@ suite! {
         rare_states_by_their_own_indexes,
         a_job_with_all_that_surrounds_it,
         a_chain_oldest_first,
+        what_jobs_of_a_type_used_newest_first,
         nothing_where_there_is_nothing,
     }
     chain {
