@@ -6,13 +6,18 @@ use hardstop_tests::{Database, Kind, Worker, micros};
 
 on_both!(an_idle_worker_begins_soon, an_idle_worker_rests);
 
-/// The promise: 10 ms at the median, from the start's commit to the handler's entry.
+/// The promise, at the median, from the start's commit to the handler's entry.
+const PROMISE_US: u64 = 10_000;
+const STARTS: u64 = 31;
+
+/// On a machine that does something else beside, the time for which the worker waited for a core is not its own.
 fn an_idle_worker_begins_soon(kind: Kind) {
     let db = Database::alone(kind, &["plain"]);
-    let _worker = Worker::start(&db, &[]);
+    let worker = Worker::start(&db, &[]);
     // The first one loads the component.
     db.run(&["start", "clock", "--wait"]).good();
-    let mut waits_us: Vec<i64> = (0..31)
+    let waited_before = waited_for_a_core_us(worker.pid());
+    let mut waits_us: Vec<i64> = (0..STARTS)
         .map(|_| {
             let said = db.run(&["start", "clock", "--wait", "-o", "json"]).good();
             let job = said.json();
@@ -20,11 +25,13 @@ fn an_idle_worker_begins_soon(kind: Kind) {
             entered - micros(&job["created_at"])
         })
         .collect();
+    // A thread may have ended meanwhile, and taken its share along.
+    let waited_us = waited_for_a_core_us(worker.pid()).saturating_sub(waited_before) / STARTS;
     waits_us.sort_unstable();
     let median = waits_us[waits_us.len() / 2];
     assert!(
-        median < 10_000,
-        "a started job began after {median} us at the median: {waits_us:?}"
+        median < (PROMISE_US + waited_us) as i64,
+        "a started job began after {median} us at the median, of which {waited_us} us were a wait for a core: {waits_us:?}"
     );
 }
 
@@ -55,4 +62,17 @@ fn cpu_ticks(pid: u32) -> u64 {
         .split_whitespace()
         .collect();
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// How long the threads of a process have been ready to run and had no core, added up. Zero where the kernel does
+/// not tell.
+fn waited_for_a_core_us(pid: u32) -> u64 {
+    let waited_ns = |thread: std::fs::DirEntry| -> Option<u64> {
+        let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split(' ').nth(1)?.parse().ok()
+    };
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return 0;
+    };
+    threads.flatten().filter_map(waited_ns).sum::<u64>() / 1_000
 }
