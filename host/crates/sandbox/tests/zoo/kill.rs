@@ -19,7 +19,7 @@ async fn are_gone(name: &str, at_once: u64, rounds: usize) {
     for _ in 0..TRIES {
         let before = waited_for_a_core();
         let late_us = lateness_p99_us(name, at_once, rounds).await;
-        let waited_us = (waited_for_a_core() - before).as_micros() as u64;
+        let waited_us = waited_for_a_core().saturating_sub(before).as_micros() as u64;
         if late_us <= PROMISE_US + waited_us {
             return;
         }
