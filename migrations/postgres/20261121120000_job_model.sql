@@ -39,6 +39,8 @@ ALTER TABLE hardstop.job_body
     ADD COLUMN completion_token uuid,
     -- Whether nobody has compared the input with the type's schema: it was started through SQL.
     ADD COLUMN unchecked bool,
+    -- As on the live row, for a job that is replayed. Null: cancel, or no blockers.
+    ADD COLUMN on_blocker_failure int2 CHECK (on_blocker_failure BETWEEN 1 AND 2),
     ADD CHECK ((root_chain IS NULL) = (depth IS NULL));
 
 -- Dead letters, newest first.
@@ -110,6 +112,9 @@ CREATE TABLE hardstop.schedule (
     spec text NOT NULL,
     input text NOT NULL CHECK (octet_length(input) <= 16777216)
 );
+
+-- The one that is due next is found without a look at all of them.
+CREATE INDEX schedule_due ON hardstop.schedule (next_at) WHERE NOT paused AND next_at IS NOT NULL;
 
 -- What became of each time at which a schedule was due. The key lets it fire once.
 CREATE TABLE hardstop.schedule_fire (

@@ -64,12 +64,13 @@ BEGIN
     FOR name, value IN SELECT * FROM jsonb_each(given) LOOP
         form := CASE
             WHEN name IN ('wall_timeout', 'cpu_time') THEN 'duration'
-            WHEN name IN ('memory', 'input', 'output', 'log') THEN 'size'
-            WHEN name = 'fuel' THEN 'number'
+            WHEN name IN ('memory', 'host_call', 'input', 'output', 'log') THEN 'size'
+            WHEN name IN ('fuel', 'memories', 'tables', 'table_elements', 'instances', 'handles', 'log_lines',
+                          'progress_rate', 'children', 'depth', 'descendants') THEN 'number'
         END;
         IF form IS NULL THEN
             RAISE EXCEPTION 'limit `%` cannot be set for one job', name
-                USING ERRCODE = 'HS002', HINT = 'these can: wall_timeout, cpu_time, fuel, memory, input, output, log';
+                USING ERRCODE = 'HS002', HINT = 'docs/reference/configuration.md lists them; stack is set for the type';
         END IF;
         -- Short enough that no unit makes it more than a worker can hold.
         fits := CASE form
@@ -105,7 +106,7 @@ $$;
 --
 -- Answers with the chain's id, or with that of the chain which made it superfluous. Runs with the caller's rights
 -- and at READ COMMITTED. Errors: HS001 unknown type, HS002 a value that cannot be, HS003 unknown chain, HS004 payload
--- too large, HS005 a blocker has failed already, HS006 the id is taken.
+-- too large, HS006 the id is taken.
 CREATE FUNCTION hardstop.start_chain(type text, input jsonb, options jsonb DEFAULT '{}')
 RETURNS TABLE (chain_id uuid, deduplicated bool)
 LANGUAGE plpgsql VOLATILE SET search_path = '' AS $$
@@ -339,16 +340,6 @@ BEGIN
             missing[1]::text)
             USING ERRCODE = 'HS003', HINT = 'option `blockers`: a chain''s id is that of its first job';
     END IF;
-    IF policy = 0 THEN
-        SELECT e.chain, e.state INTO failed_chain, failed_state
-        FROM unnest(ended_chains, ended_states) AS e (chain, state) WHERE e.state <> 10 ORDER BY e.chain LIMIT 1;
-        IF FOUND THEN
-            RAISE EXCEPTION 'blocker % ended %: the chain would be cancelled at once', failed_chain,
-                CASE failed_state WHEN 12 THEN 'discarded' ELSE 'cancelled' END
-                USING ERRCODE = 'HS005', HINT = 'set on_blocker_failure to run or hold, or replay the blocker first';
-        END IF;
-    END IF;
-
     INSERT INTO hardstop.job_blocker (job_id, position, chain_id, closed_by)
     SELECT own, b.n - 1, b.chain, e.job
     FROM unnest(awaited) WITH ORDINALITY AS b (chain, n)
@@ -356,8 +347,9 @@ BEGIN
         ON e.chain = b.chain AND (e.state = 10 OR policy = 1);
     SELECT count(*) INTO still_open FROM hardstop.job_blocker b WHERE b.job_id = own AND b.closed_by IS NULL;
 
-    INSERT INTO hardstop.job_body (id, input, limits, trace_parent, completion_token, unchecked)
-    VALUES (own, payload, own_limits, own_trace, CASE WHEN external_ms IS NOT NULL THEN gen_random_uuid() END, true);
+    INSERT INTO hardstop.job_body (id, input, limits, trace_parent, completion_token, unchecked, on_blocker_failure)
+    VALUES (own, payload, own_limits, own_trace, CASE WHEN external_ms IS NOT NULL THEN gen_random_uuid() END, true,
+            nullif(policy, 0));
     read_at := clock_timestamp();
     due := greatest(read_at + own_delay::float8 * interval '1 millisecond', not_before);
     new_state := CASE WHEN still_open > 0 THEN 1 WHEN due > read_at THEN 2 ELSE 4 END;
@@ -373,6 +365,27 @@ BEGIN
     -- Sent at the commit, once for all starts of the transaction.
     IF new_state = 4 THEN
         PERFORM pg_notify('hardstop', 'ready');
+    END IF;
+    -- A blocker that has failed already does what it does when it fails later. Where there are several, the last one
+    -- is named, as the store does.
+    IF policy = 0 THEN
+        SELECT b.chain, e.state INTO failed_chain, failed_state
+        FROM unnest(awaited) WITH ORDINALITY AS b (chain, n)
+        JOIN unnest(ended_chains, ended_states) AS e (chain, state) ON e.chain = b.chain
+        WHERE e.state <> 10 ORDER BY b.n DESC LIMIT 1;
+        IF FOUND THEN
+            WITH finished AS (DELETE FROM hardstop.job_live j WHERE j.id = own RETURNING j.*)
+            INSERT INTO hardstop.job_done (
+                id, chain_id, created_at, due_at, type_id, run, snoozes, attempt, rescues, priority, state, outcome, failure
+            )
+            SELECT f.id, f.chain_id, f.created_at, f.due_at, f.type_id, f.run, f.snoozes, f.attempt, f.rescues, f.priority,
+                   13, 30, json_build_object(
+                       'kind', 'cancelled',
+                       'message', format('cancelled: its blocker %s was %s', failed_chain,
+                                         CASE failed_state WHEN 12 THEN 'discarded' ELSE 'cancelled' END))::text
+            FROM finished f;
+            UPDATE hardstop.chain_key k SET open = false WHERE k.chain_id = own AND k.open;
+        END IF;
     END IF;
     RETURN QUERY SELECT own, false;
 END

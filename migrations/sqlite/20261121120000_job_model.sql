@@ -48,6 +48,7 @@ ALTER TABLE job_body ADD COLUMN depth INTEGER CHECK ((depth IS NULL) = (root_cha
 ALTER TABLE job_body ADD COLUMN parent_job BLOB CHECK (length(parent_job) = 16);
 ALTER TABLE job_body ADD COLUMN completion_token BLOB CHECK (length(completion_token) = 16);
 ALTER TABLE job_body ADD COLUMN unchecked INTEGER CHECK (unchecked IN (0, 1));
+ALTER TABLE job_body ADD COLUMN on_blocker_failure INTEGER CHECK (on_blocker_failure BETWEEN 1 AND 2);
 
 CREATE INDEX job_done_dead ON job_done (state, id) WHERE state IN (12, 13);
 
@@ -104,6 +105,8 @@ CREATE TABLE schedule (
     spec TEXT NOT NULL,
     input TEXT NOT NULL CHECK (octet_length(input) <= 16777216)
 ) STRICT;
+
+CREATE INDEX schedule_due ON schedule (next_at) WHERE NOT paused AND next_at IS NOT NULL;
 
 CREATE TABLE schedule_fire (
     schedule TEXT NOT NULL,

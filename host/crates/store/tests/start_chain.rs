@@ -60,6 +60,18 @@ async fn a_call_starts_what_it_names_when_it_commits() {
         assert!(job.unchecked, "nobody has compared the input with the schema");
         assert_eq!(db.settle(complete(&job)).await, Settled::Written);
 
+        // Each limit that one job may lower, as the other doors take it.
+        let lowered: LimitsPatch = LimitName::ALL
+            .into_iter()
+            .filter(|name| name.flag().is_some())
+            .map(|name| (name, name.minimum() + 2_000))
+            .collect();
+        let options = serde_json::json!({ "limits": lowered }).to_string();
+        call(&mut connection, "a", "{}", &options).await.unwrap();
+        let job = db.claim_one(session, a).await;
+        assert_eq!(job.limits, lowered);
+        assert_eq!(db.settle(complete(&job)).await, Settled::Written);
+
         // Its time has not come.
         for options in [r#"{"delay_ms": 60000}"#, r#"{"at": "2900-01-01T00:00:00Z"}"#] {
             let (chain, _) = call(&mut connection, "a", "{}", options).await.unwrap();

@@ -301,6 +301,28 @@ pub async fn a_replayed_dependent_waits_for_what_is_open_again(db: Fixture) {
     assert_eq!(outputs, [Some("1"), Some("2")]);
 }
 
+pub async fn a_replayed_dependent_keeps_what_a_failed_blocker_does(db: Fixture) {
+    let [a, _] = db.deploy(["a", "b"]).await;
+    let session = db.session().await;
+    for (policy, expected) in [
+        (OnBlockerFailure::Cancel, State::Cancelled),
+        (OnBlockerFailure::Run, State::Ready),
+        (OnBlockerFailure::Hold, State::Blocked),
+    ] {
+        let blocker = db.start("a").await;
+        let mut dependent = all("b", &[blocker.into()]);
+        dependent.first.on_blocker_failure = policy;
+        let id = dependent.first.id;
+        db.enqueue(&[dependent]).await;
+        db.store.cancel(id).await.unwrap();
+        db.store.retry(id).await.unwrap();
+        assert_eq!(db.state(id).await, State::Blocked);
+        let job = db.claim_one(session, a).await;
+        db.settle(settlement(&job, Next::Discard)).await;
+        assert_eq!(db.state(id).await, expected, "{policy:?}");
+    }
+}
+
 pub async fn a_due_time_is_kept_while_blocked(db: Fixture) {
     let [a] = db.deploy(["a"]).await;
     let blocker = db.start("a").await;

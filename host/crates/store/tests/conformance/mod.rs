@@ -68,6 +68,7 @@ suite! {
         a_held_job_runs_once_its_blocker_was_replayed,
         a_held_job_can_be_forced_or_cancelled,
         a_replayed_dependent_waits_for_what_is_open_again,
+        a_replayed_dependent_keeps_what_a_failed_blocker_does,
         a_due_time_is_kept_while_blocked,
         two_blockers_that_close_at_once,
         a_blocker_that_continues_while_a_dependent_is_added,

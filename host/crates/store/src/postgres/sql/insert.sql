@@ -14,9 +14,11 @@ WITH new AS MATERIALIZED (
         blockers, open_blockers, on_blocker_failure, blocking, keyed, root_chain, depth, parent_job
     ), (SELECT clock_timestamp() AS now) c
 ), body AS (
-    INSERT INTO hardstop.job_body (id, input, limits, trace_parent, root_chain, depth, parent_job, completion_token)
+    INSERT INTO hardstop.job_body (
+        id, input, limits, trace_parent, root_chain, depth, parent_job, completion_token, on_blocker_failure
+    )
     SELECT id, input, limits, trace_parent, root_chain, depth, parent_job,
-           CASE WHEN deadline_ms IS NOT NULL THEN gen_random_uuid() END
+           CASE WHEN deadline_ms IS NOT NULL THEN gen_random_uuid() END, nullif(on_blocker_failure, 0)
     FROM new
 )
 INSERT INTO hardstop.job_live (

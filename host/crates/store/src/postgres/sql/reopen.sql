@@ -6,13 +6,15 @@ WITH reopened AS (
     RETURNING d.*
 )
 INSERT INTO hardstop.job_live (
-    id, chain_id, created_at, due_at, claimed_at, type_id, run, priority, state, deadline_ms, deadline_at, blockers, keyed
+    id, chain_id, created_at, due_at, claimed_at, type_id, run, priority, state, deadline_ms, deadline_at, blockers,
+    on_blocker_failure, keyed
 )
 SELECT r.id, r.chain_id, r.created_at, c.now, r.started_at, r.type_id, r.run, r.priority, 4,
        t.external_deadline_ms, c.now + t.external_deadline_ms * interval '1 millisecond',
-       (SELECT count(*) FROM hardstop.job_blocker b WHERE b.job_id = $1),
+       (SELECT count(*) FROM hardstop.job_blocker b WHERE b.job_id = $1), coalesce(i.on_blocker_failure, 0),
        EXISTS (SELECT FROM hardstop.chain_key k WHERE k.chain_id = r.chain_id)
 FROM reopened r
+JOIN hardstop.job_body i ON i.id = r.id
 LEFT JOIN hardstop.job_type t ON t.id = r.type_id
 CROSS JOIN (SELECT clock_timestamp() AS now) c
 RETURNING id, chain_id, blockers, keyed

@@ -1,11 +1,12 @@
 -- Creates jobs: the payload and the live row of each. Blocked while a blocker is awaited; else ready where
 -- it is due, else scheduled. A type without a handler makes an external job, with a token and a deadline.
 -- ?1: JSON rows. ?2: now.
-INSERT INTO job_body (id, input, limits, trace_parent, root_chain, depth, parent_job, completion_token)
+INSERT INTO job_body (id, input, limits, trace_parent, root_chain, depth, parent_job, completion_token, on_blocker_failure)
 SELECT unhex(n.value ->> 'id'), n.value ->> 'input', n.value ->> 'limits', n.value ->> 'trace_parent',
        unhex(n.value ->> 'root_chain'), n.value ->> 'depth', unhex(n.value ->> 'parent_job'),
        CASE WHEN (SELECT t.external_deadline_ms FROM job_type t WHERE t.id = n.value ->> 'type_id') IS NOT NULL
-            THEN randomblob(16) END
+            THEN randomblob(16) END,
+       nullif(n.value ->> 'on_blocker_failure', 0)
 FROM json_each(?1) n;
 INSERT INTO job_live (
     id, chain_id, type_id, priority, state, created_at, due_at, deadline_ms, deadline_at,
