@@ -66,7 +66,7 @@ fn finishes(kind: Kind, other_is_there: bool) {
 fn a_settlement_that_comes_too_late_changes_nothing(kind: Kind) {
     let db = Database::new(kind, &["plain"]);
     let slow = Worker::start(&db, LEASE);
-    let id = db.start("nap", r#"{"ms":1000}"#);
+    let id = db.start("nap", r#"{"ms":5000}"#);
     db.wait_state(&id, "running");
     slow.signal(Signal::STOP);
     let other = Worker::start(&db, LEASE);

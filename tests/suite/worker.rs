@@ -60,7 +60,7 @@ fn what_a_type_uses_is_shown_and_warned_of(kind: Kind) {
 fn a_drain_waits_for_what_runs(kind: Kind) {
     let db = Database::new(kind, &["plain"]);
     let mut worker = Worker::start(&db, &[]);
-    let id = db.start("nap", r#"{"ms":1000}"#);
+    let id = db.start("nap", r#"{"ms":5000}"#);
     db.wait_state(&id, "running");
     worker.signal(Signal::INT);
     worker.wait_log("draining");
@@ -166,7 +166,7 @@ fn a_quota_bounds_a_type(kind: Kind) {
     )
     .unwrap();
     let worker = Worker::start(&db, &[]);
-    let naps = db.start_many("nap", r#"{"ms":400}"#, 6);
+    let naps = db.start_many("nap", r#"{"ms":1500}"#, 6);
     wait_for("some to run", || (count(&db, "running") > 0).then_some(()));
     // Others have the other slots.
     db.run(&["start", "noop", "--wait", "--timeout", "20s"])
@@ -184,7 +184,7 @@ fn a_quota_bounds_a_type(kind: Kind) {
     };
     let began = times("started_at").into_iter().min().unwrap();
     let ended = times("finished_at").into_iter().max().unwrap();
-    assert!(ended - began >= 3 * 400_000, "{} us", ended - began);
+    assert!(ended - began >= 3 * 1_500_000, "{} us", ended - began);
 }
 
 fn count(db: &Database, state: &str) -> usize {
