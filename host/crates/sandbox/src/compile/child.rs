@@ -20,11 +20,11 @@ const NICE: i32 = 5;
 /// the code that it gets; or it names another program that does, in
 /// [`CompileConfig::program`](crate::CompileConfig::program).
 pub fn compile_if_asked() -> Option<ExitCode> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args_os().skip(1);
     if arguments.next()? != COMMAND {
         return None;
     }
-    let order: Order = arguments.next()?.parse().ok()?;
+    let order: Order = arguments.next()?.to_str()?.parse().ok()?;
     Some(match obey(&order) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
