@@ -4,19 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hardstop_domain::quantity::{duration_ms_option, parse_duration, size_option};
+use hardstop_domain::quantity::{duration_ms_option, format_size, parse_duration, size_option};
 use hardstop_domain::{Limits, LimitsPatch, TypeName, capability};
-use hardstop_sandbox::SandboxConfig;
+use hardstop_sandbox::{CompileConfig, Part, SandboxConfig, StructureLimits};
 use hardstop_store::Retention;
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::memory::BUDGET_BYTES_MIN;
 
 /// The database that is used where nothing names one.
 pub const DATABASE_URL_DEFAULT: &str = "sqlite://hardstop.db";
 /// The file that is read where it exists.
 pub const FILE_DEFAULT: &str = "hardstop.toml";
 
+/// In `[compile]`: compiled code is not kept.
+const NO_CACHE: &str = "none";
 /// In `[retention]`: never removed.
 const FOREVER: &str = "forever";
 /// The shortest retention.
@@ -35,6 +38,12 @@ pub struct Config {
     pub allow: BTreeSet<String>,
     /// The largest component that can be deployed, in bytes.
     pub component_bytes_max: u64,
+    /// What a component may be made of: the table `[structure]`.
+    pub structure: StructureLimits,
+    /// How components are compiled: the table `[compile]`.
+    pub compile: CompileConfig,
+    /// Whether the folder for compiled code is one that nobody named: then it need not be there.
+    pub cache_is_default: bool,
     /// The worker.
     pub worker: WorkerConfig,
 }
@@ -46,6 +55,9 @@ pub struct WorkerConfig {
     pub concurrency: u32,
     /// How many threads run guests.
     pub guest_threads: usize,
+    /// How much memory the guests that run at once may be granted together, in bytes; none means what this
+    /// machine has to give.
+    pub memory_budget: Option<u64>,
     /// How many jobs of a type this worker runs at once. Types that are not named: `concurrency`.
     pub quotas: BTreeMap<TypeName, u32>,
     /// The types that this worker runs; none means all.
@@ -72,6 +84,7 @@ impl Default for WorkerConfig {
         Self {
             concurrency: 32,
             guest_threads: std::thread::available_parallelism().map_or(2, usize::from),
+            memory_budget: None,
             quotas: BTreeMap::new(),
             types: None,
             drain_timeout: Duration::from_secs(10),
@@ -90,6 +103,9 @@ impl Default for Config {
             ceiling: Limits::default_ceiling(),
             allow: capability::NAMES.map(str::to_owned).into(),
             component_bytes_max: 32 << 20,
+            structure: StructureLimits::default(),
+            compile: CompileConfig::default(),
+            cache_is_default: false,
             worker: WorkerConfig::default(),
         }
     }
@@ -106,6 +122,9 @@ struct File {
     /// The operator's ceilings.
     limits: LimitsPatch,
     capabilities: FileCapabilities,
+    /// By the name of a part.
+    structure: BTreeMap<String, u64>,
+    compile: FileCompile,
     worker: FileWorker,
     retention: FileRetention,
 }
@@ -118,9 +137,66 @@ struct FileCapabilities {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct FileCompile {
+    #[serde(with = "duration_ms_option")]
+    cpu_time: Option<u64>,
+    #[serde(with = "size_option")]
+    memory: Option<u64>,
+    #[serde(with = "duration_ms_option")]
+    wall_timeout: Option<u64>,
+    #[serde(with = "size_option")]
+    output: Option<u64>,
+    /// A folder, or `none`.
+    cache: Option<PathBuf>,
+    #[serde(with = "size_option")]
+    cache_size: Option<u64>,
+}
+
+impl FileCompile {
+    fn over(self, mut compile: CompileConfig) -> CompileConfig {
+        for (value, field) in [
+            (self.cpu_time, &mut compile.cpu_time),
+            (self.wall_timeout, &mut compile.wall_timeout),
+        ] {
+            if let Some(ms) = value {
+                *field = Duration::from_millis(ms);
+            }
+        }
+        for (value, field) in [
+            (self.memory, &mut compile.memory_bytes_max),
+            (self.output, &mut compile.output_bytes_max),
+            (self.cache_size, &mut compile.cache_bytes_max),
+        ] {
+            if let Some(bytes) = value {
+                *field = bytes;
+            }
+        }
+        compile.cache = match self.cache {
+            Some(folder) if folder.as_os_str() == NO_CACHE => None,
+            Some(folder) => Some(folder),
+            None => cache_default(),
+        };
+        compile
+    }
+}
+
+/// Where compiled code is kept where nobody says: in the user's folder for caches, if there is one.
+fn cache_default() -> Option<PathBuf> {
+    let absolute = |name| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(caches.join("hardstop/compiled"))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct FileWorker {
     concurrency: Option<u32>,
     guest_threads: Option<usize>,
+    #[serde(with = "size_option")]
+    memory_budget: Option<u64>,
     quotas: BTreeMap<TypeName, u32>,
     types: Option<BTreeSet<TypeName>>,
     #[serde(with = "duration_ms_option")]
@@ -174,7 +250,7 @@ impl Config {
         let path = match named {
             Some(path) => path.to_owned(),
             None if Path::new(FILE_DEFAULT).exists() => PathBuf::from(FILE_DEFAULT),
-            None => return Ok(Self::default()),
+            None => return Self::parse(""),
         };
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Error::usage(format!("cannot read {}: {error}", path.display())))?;
@@ -208,9 +284,20 @@ impl Config {
             }
             config.allow = allow;
         }
+        for (name, max) in file.structure {
+            let Some(part) = Part::all().find(|part| part.name() == name) else {
+                let names: Vec<&str> = Part::all().map(Part::name).collect();
+                return Err(Error::usage(format!("[structure] names `{name}`"))
+                    .hint(format!("there are: {}", names.join(", "))));
+            };
+            config.structure.set(part, max);
+        }
+        config.cache_is_default = file.compile.cache.is_none();
+        config.compile = file.compile.over(config.compile);
         let worker = &mut config.worker;
         worker.quotas = file.worker.quotas;
         worker.types = file.worker.types;
+        worker.memory_budget = file.worker.memory_budget;
         if let Some(concurrency) = file.worker.concurrency {
             worker.concurrency = concurrency;
         }
@@ -246,6 +333,15 @@ impl Config {
                 worker.guest_threads
             )));
         }
+        if let Some(bytes) = worker.memory_budget
+            && bytes < BUDGET_BYTES_MIN
+        {
+            return Err(Error::usage(format!(
+                "worker.memory_budget = {} is under {}",
+                format_size(bytes),
+                format_size(BUDGET_BYTES_MIN)
+            )));
+        }
         let lease_ms = worker.lease_duration.as_millis();
         if !(500..=3_600_000).contains(&lease_ms) {
             return Err(Error::usage(format!(
@@ -258,6 +354,9 @@ impl Config {
                 "worker.poll_interval = {poll_ms}ms is not from 10ms to 60s"
             )));
         }
+        self.compile
+            .check()
+            .map_err(|error| Error::usage(error.to_string()))?;
         if worker.types.as_ref().is_some_and(BTreeSet::is_empty) {
             return Err(Error::usage("worker.types = [] would never run anything")
                 .hint("leave the line out to run every type"));
@@ -278,6 +377,8 @@ impl Config {
             instances_max,
             ceiling: self.ceiling.clone(),
             component_bytes_max: self.component_bytes_max,
+            structure: self.structure.clone(),
+            compile: self.compile.clone(),
             ..SandboxConfig::default()
         }
     }
@@ -301,8 +402,17 @@ mod tests {
             [capabilities]
             allow = ["config"]
 
+            [structure]
+            nesting = 12
+
+            [compile]
+            cpu_time = "2m"
+            memory = "1GiB"
+            cache = "none"
+
             [worker]
             concurrency = 8
+            memory_budget = "1GiB"
             lease_duration = "5s"
 
             [worker.quotas]
@@ -317,9 +427,15 @@ mod tests {
         assert_eq!(config.ceiling.memory_bytes_max, 64 << 20);
         assert_eq!(config.ceiling.wall_timeout_ms, 60_000);
         assert_eq!(config.worker.concurrency, 8);
+        assert_eq!(config.worker.memory_budget, Some(1 << 30));
         assert_eq!(config.worker.lease_duration, Duration::from_secs(5));
         assert_eq!(config.component_bytes_max, 8 << 20);
         assert!(!config.allow.contains("chains"));
+        let sandbox = config.sandbox(1);
+        assert_eq!(sandbox.structure.get(Part::Nesting), 12);
+        assert_eq!(sandbox.compile.cpu_time, Duration::from_secs(120));
+        assert_eq!(sandbox.compile.memory_bytes_max, 1 << 30);
+        assert_eq!(sandbox.compile.cache, None);
         let retention = config.worker.retention;
         let hours = |count: u64| Some(Duration::from_secs(count * 3_600));
         assert_eq!(
@@ -340,11 +456,30 @@ mod tests {
             ("[limits]\nmemory = '1 MiB'", "1 MiB"),
             ("[worker]\nconcurrency = 0", "worker.concurrency = 0"),
             (
+                "[worker]\nmemory_budget = '1MiB'",
+                "worker.memory_budget = 1MiB",
+            ),
+            (
                 "[worker]\nlease_duration = '10ms'",
                 "worker.lease_duration = 10ms",
             ),
             ("[worker.quotas]\nspin = 0", "worker.quotas.spin = 0"),
             ("[capabilities]\nallow = ['http']", "`http`"),
+            ("[structure]\nnests = 1", "`nests`"),
+            (
+                "[compile]\ncpu_time = '1500ms'",
+                "`compile.cpu_time` = 1s500ms",
+            ),
+            ("[compile]\nmemory = '1MiB'", "`compile.memory` = 1MiB"),
+            (
+                "[compile]\nwall_timeout = '0s'",
+                "`compile.wall_timeout` = 0",
+            ),
+            ("[compile]\noutput = '1KiB'", "`compile.output` = 1KiB"),
+            (
+                "[compile]\ncache_size = '1KiB'",
+                "`compile.cache_size` = 1KiB",
+            ),
             (
                 "[retention]\ncompleted = 'never'",
                 "retention.completed: `never`",

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::catalogue;
 use crate::config::Config;
 use crate::error::Error;
+use crate::memory::Budget;
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "job.toml";
@@ -225,6 +226,7 @@ async fn handlers(
     });
 
     let component = Digest::of(bytes);
+    let budget = Budget::new(config.worker.memory_budget);
     let mut compiled = BTreeSet::from([common]);
     let mut types = Vec::new();
     for (name, asked) in asked {
@@ -240,6 +242,11 @@ async fn handlers(
             of_type(Error::usage(error.to_string()))
                 .hint("ceilings are in the [limits] table of hardstop.toml")
         })?;
+        if let Some(refusal) = budget.refusal(&limits) {
+            return Err(of_type(Error::usage(refusal)).hint(
+                "lower the type's `memory`, or raise memory_budget in the [worker] table of hardstop.toml",
+            ));
+        }
         asked
             .retry
             .check()
@@ -299,4 +306,52 @@ async fn handlers(
         });
     }
     Ok(types)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFESTS: [&str; 3] = [
+        include_str!("../../tests/guests/plain/job.toml"),
+        include_str!("../../jobs-examples/unruly/job.toml"),
+        include_str!("../../jobs-examples/thumbnail/job.toml"),
+    ];
+
+    /// Pieces of manifests in the wrong places.
+    #[test]
+    fn mutants_of_manifests_are_read_or_refused() {
+        let pieces: Vec<&str> = MANIFESTS
+            .iter()
+            .flat_map(|text| text.split_inclusive(['=', '\n', '.', '"', '[']))
+            .chain([
+                "[[",
+                "{",
+                "}",
+                "\u{0}",
+                "999999999999999999999",
+                "-1",
+                "\"1e9GiB\"",
+                "'\"'",
+            ])
+            .collect();
+        let mut random = fastrand::Rng::with_seed(4);
+        let (mut good, mut bad) = (0, 0);
+        for round in 0..5_000 {
+            let mut text = MANIFESTS[round % MANIFESTS.len()].to_owned();
+            for _ in 0..random.usize(1..4) {
+                let places: Vec<usize> = text.char_indices().map(|(place, _)| place).collect();
+                let from = random.usize(0..places.len());
+                let to = (from + random.usize(0..20)).min(places.len() - 1);
+                let piece = pieces[random.usize(0..pieces.len())];
+                text.replace_range(places[from]..places[to], piece);
+            }
+            match toml::from_str::<Manifest>(&text) {
+                Ok(_) => good += 1,
+                Err(_) => bad += 1,
+            }
+        }
+        // Else these mutants say nothing.
+        assert!(good > 50 && bad > 50, "{good} good, {bad} bad");
+    }
 }

@@ -17,6 +17,7 @@ pub mod cli;
 pub mod config;
 pub mod deploy;
 pub mod error;
+pub mod memory;
 pub mod service;
 pub mod telemetry;
 pub mod worker;

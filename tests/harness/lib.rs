@@ -83,6 +83,8 @@ pub fn hardstop(folder: &Path, args: &[&str]) -> Command {
         .env_remove("HARDSTOP_DATABASE_URL")
         .env_remove("HARDSTOP_CONFIG")
         .env_remove("HARDSTOP_LOG")
+        // Each guest is compiled once for all tests.
+        .env("XDG_CACHE_HOME", root().join("target/cache"))
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null());
     command

@@ -22,6 +22,7 @@ macro_rules! on_both {
     };
 }
 
+mod admission;
 mod chain;
 mod cli;
 mod crash;

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use hardstop_domain::quantity::format_size;
-use hardstop_sandbox::Sandbox;
 use serde_json::json;
 
 use super::args::DeployArgs;
@@ -15,8 +14,7 @@ pub async fn execute(context: &Context, args: DeployArgs) -> Result<ExitCode, Er
     if args.component.is_some() && args.manifests.len() > 1 {
         return Err(Error::usage("--component goes with one manifest"));
     }
-    let sandbox = Sandbox::new(context.config.sandbox(4))
-        .map_err(|error| Error::environment(error.to_string()))?;
+    let sandbox = context.sandbox(4)?;
     // Everything is verified before anything is stored.
     let mut verified = Vec::new();
     for path in &args.manifests {

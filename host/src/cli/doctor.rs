@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use hardstop_sandbox::Sandbox;
 use serde::Serialize;
 
 use super::{Context, output};
@@ -96,16 +95,13 @@ pub async fn execute(context: &Context) -> Result<ExitCode, Error> {
 }
 
 fn sandbox(context: &Context, checks: &mut Vec<Check>) {
-    match Sandbox::new(context.config.sandbox(context.config.worker.concurrency)) {
+    match context.sandbox(context.config.worker.concurrency) {
         Ok(sandbox) => {
             for (name, fact) in sandbox.facts() {
                 checks.push(Check::ok("sandbox", format!("{name}: {fact}")));
             }
         }
-        Err(error) => checks.push(Check::fail(
-            "sandbox",
-            Error::environment(error.to_string()),
-        )),
+        Err(error) => checks.push(Check::fail("sandbox", error)),
     }
 }
 

@@ -25,7 +25,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use hardstop_sandbox::{Sandbox, SandboxError, compile_if_asked};
 use hardstop_store::{ConnectOptions, Store};
+use tracing::warn;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -53,6 +55,21 @@ impl Context {
         })
     }
 
+    /// A sandbox for so many attempts at once.
+    fn sandbox(&self, instances_max: u32) -> Result<Sandbox, Error> {
+        let mut config = self.config.sandbox(instances_max);
+        let mut sandbox = Sandbox::new(config.clone());
+        if let Err(SandboxError::Cache(error)) = &sandbox
+            && self.config.cache_is_default
+            && !error.unsafe_folder
+        {
+            warn!(%error, "compiled code is not kept");
+            config.compile.cache = None;
+            sandbox = Sandbox::new(config);
+        }
+        sandbox.map_err(|error| Error::environment(error.to_string()))
+    }
+
     /// Opens the database. `create` makes a new SQLite file where there is none.
     async fn connect(&self, create: bool) -> Result<Arc<dyn Store>, Error> {
         if self.config.database_url.starts_with("sqlite://:memory:") {
@@ -77,8 +94,12 @@ impl Context {
     }
 }
 
-/// Parses the arguments, runs the command and says how it ended.
+/// Parses the arguments, runs the command and says how it ended. There is one command that is not for people: `compile`
+/// and an order, by which a host starts itself to compile a component.
 pub fn main() -> ExitCode {
+    if let Some(code) = compile_if_asked() {
+        return code;
+    }
     let cli = Cli::parse();
     let json_errors = cli.global.output != args::Format::Human;
     match execute(cli) {

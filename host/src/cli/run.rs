@@ -10,7 +10,7 @@ use hardstop_domain::{
     Blocker, BlockerEnd, Capabilities, ChainId, JobId, LimitName, Limits, Lineage, LogEntry,
     Outcome, Report, TypeName, Usage, outcome::Progress,
 };
-use hardstop_sandbox::{Attempt, Profile, Sandbox, Stop, StopSignal, TypeDescription, Watch};
+use hardstop_sandbox::{Attempt, Profile, Stop, StopSignal, TypeDescription, Watch};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -89,8 +89,7 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let target = read_target(context, &args)?;
-    let sandbox = Sandbox::new(context.config.sandbox(4))
-        .map_err(|error| Error::environment(error.to_string()))?;
+    let sandbox = context.sandbox(4)?;
     let prepared = sandbox
         .prepare(&target.bytes, Profile::of(&Limits::default()))
         .await

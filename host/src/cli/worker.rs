@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use hardstop_sandbox::Sandbox;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -38,8 +37,7 @@ pub async fn execute(mut context: Context, args: WorkerArgs) -> Result<ExitCode,
     let store = context.connect(true).await?;
     store.check_schema().await?;
     info!(database = store.describe().await?, "connected");
-    let sandbox = Sandbox::new(context.config.sandbox(context.config.worker.concurrency))
-        .map_err(|error| Error::environment(error.to_string()))?;
+    let sandbox = context.sandbox(context.config.worker.concurrency)?;
     let worker = Worker {
         store: store.clone(),
         executor: Arc::new(Loader::new(store.clone(), sandbox)),

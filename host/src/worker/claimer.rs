@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hardstop_domain::TypeId;
+use hardstop_domain::{Limits, LimitsPatch, TypeId};
 use hardstop_sandbox::StopSignal;
-use hardstop_store::ClaimRequest;
+use hardstop_store::{ClaimRequest, ClaimedJob};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::sleep;
 use tracing::warn;
 
+use super::admission::Place;
 use super::session::Lease;
 use super::settler::Ended;
 use super::{Phase, Shared, runner};
+use crate::catalogue::Entry;
 
 /// Claims while the worker works. Ends with the drain; attempts that it started go on.
 pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Ended>) {
@@ -49,12 +51,14 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Ended>) {
                             let Some(slot) = slots.split(1) else { break };
                             let (handle, signal) = StopSignal::pair();
                             shared.running.add(job.id, job.token, job.type_id, handle);
+                            let place = place(&shared, &job);
                             let run = runner::run(
                                 Arc::clone(&shared),
                                 job,
                                 signal,
                                 settlements.clone(),
                                 slot,
+                                place,
                             );
                             tokio::spawn(run);
                         }
@@ -117,35 +121,52 @@ async fn lease_and_slots(shared: &Shared) -> Option<(Arc<Lease>, OwnedSemaphoreP
 fn quotas(shared: &Shared, free: u32) -> (Vec<(TypeId, u32)>, bool) {
     let running = shared.running.count_by_type();
     let catalogue = shared.catalogue();
+    let types: Vec<(&Arc<Entry>, Limits)> = catalogue
+        .entries()
+        .filter_map(|entry| Some((entry, claimable(shared, entry)?)))
+        .collect();
+    let by_memory = shared
+        .admission
+        .quotas(&types.iter().map(|(_, limits)| limits).collect::<Vec<_>>());
     let mut limited = false;
     let mut quotas = Vec::new();
-    for entry in catalogue.entries() {
-        // An external type is run by nobody.
-        if entry.active.spec.component.is_none() {
-            continue;
-        }
+    for ((entry, _), by_memory) in types.iter().zip(by_memory) {
         let id = entry.active.id;
-        let name = &entry.active.spec.name;
-        if shared
-            .config
-            .types
-            .as_ref()
-            .is_some_and(|types| !types.contains(name))
-        {
-            continue;
-        }
-        let quota = match shared.config.quotas.get(name) {
-            Some(quota) => quota
-                .saturating_sub(running.get(&id).copied().unwrap_or(0))
-                .min(free),
+        let quota = match shared.config.quotas.get(&entry.active.spec.name) {
+            Some(quota) => quota.saturating_sub(running.get(&id).copied().unwrap_or(0)),
             None => free,
         };
+        let quota = quota.min(by_memory).min(free);
         limited |= quota < free;
         if quota > 0 {
             quotas.push((id, quota));
         }
     }
     (quotas, limited)
+}
+
+/// The limits of a type's jobs, if this worker runs them.
+fn claimable(shared: &Shared, entry: &Entry) -> Option<Limits> {
+    let spec = &entry.active.spec;
+    // An external type is run by nobody.
+    spec.component?;
+    let types = shared.config.types.as_ref();
+    if types.is_some_and(|types| !types.contains(&spec.name)) {
+        return None;
+    }
+    let limits = entry
+        .limits(&LimitsPatch::default(), &shared.ceiling)
+        .ok()?;
+    let fits = shared.admission.budget().refusal(&limits).is_none();
+    fits.then_some(limits)
+}
+
+/// Where a job that was just claimed stands among those that want memory. None for one that cannot run anyway.
+fn place(shared: &Shared, job: &ClaimedJob) -> Option<Place> {
+    let catalogue = shared.catalogue();
+    let entry = catalogue.by_id(job.type_id)?;
+    let limits = entry.limits(&job.limits, &shared.ceiling).ok()?;
+    Some(shared.admission.enter(&limits))
 }
 
 /// From a tenth of a second to five, doubling, with jitter so that many hosts do not return at once.

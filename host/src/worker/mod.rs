@@ -16,6 +16,7 @@
 //! Every `select!` here is biased and nothing depends on the order of a hash map: under a simulated clock
 //! a worker does the same in every run of one seed.
 
+mod admission;
 mod claimer;
 mod execute;
 mod external;
@@ -34,7 +35,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use hardstop_domain::{JobId, LeaseToken, Limits};
+use hardstop_domain::quantity::format_size;
+use hardstop_domain::{JobId, LeaseToken, Limits, LimitsPatch};
 use hardstop_sandbox::Stop;
 use hardstop_store::{Listener, Store, StoreError, Wake};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -45,6 +47,8 @@ use tracing::{info, warn};
 use crate::catalogue::Catalogue;
 use crate::config::WorkerConfig;
 use crate::error::Error;
+use crate::memory::Budget;
+use admission::Admission;
 pub use execute::Execute;
 pub use loader::Loader;
 use near::Warnings;
@@ -83,6 +87,7 @@ struct Shared {
     abandoned: Mutex<HashSet<(JobId, LeaseToken)>>,
     slots: Arc<Semaphore>,
     warnings: Warnings,
+    admission: Admission,
     /// The lease; none while this worker cannot be sure of it.
     lease: watch::Sender<Option<Arc<Lease>>>,
     phase: watch::Sender<Phase>,
@@ -141,11 +146,32 @@ impl Shared {
         let entries = catalogue.entries();
         let components = entries.filter_map(|entry| entry.active.spec.component);
         self.executor.retain(&components.collect());
+        self.tell_what_does_not_fit(&catalogue);
         *self
             .catalogue
             .write()
             .unwrap_or_else(PoisonError::into_inner) = catalogue;
         Ok(())
+    }
+
+    /// Says once of each deployment that this worker has no room for a type: it never claims that type's jobs.
+    fn tell_what_does_not_fit(&self, catalogue: &Catalogue) {
+        let before = self.catalogue();
+        for entry in catalogue.entries() {
+            let active = &entry.active;
+            let known = before.by_id(active.id);
+            if active.spec.component.is_none()
+                || known.is_some_and(|known| known.active.spec == active.spec)
+            {
+                continue;
+            }
+            let Ok(limits) = entry.limits(&LimitsPatch::default(), &self.ceiling) else {
+                continue;
+            };
+            if let Some(refusal) = self.admission.budget().refusal(&limits) {
+                warn!(r#type = %active.spec.name, "{refusal}: this worker does not run the type");
+            }
+        }
     }
 
     fn abandoned(&self) -> MutexGuard<'_, HashSet<(JobId, LeaseToken)>> {
@@ -188,6 +214,7 @@ impl Worker {
             abandoned: Mutex::default(),
             slots: Arc::new(Semaphore::new(config.concurrency as usize)),
             warnings: Warnings::default(),
+            admission: Admission::new(Budget::new(config.memory_budget)),
             lease: watch::Sender::new(Some(Arc::clone(&lease))),
             phase: watch::Sender::new(Phase::Working),
             signals: Signals::default(),
@@ -200,6 +227,8 @@ impl Worker {
             %session,
             concurrency = shared.config.concurrency,
             guest_threads = shared.config.guest_threads,
+            memory_budget = format_size(shared.admission.budget().bytes),
+            memory_budget_from = shared.admission.budget().source,
             types = shared.catalogue().entries().count(),
             "worker is ready"
         );

@@ -12,6 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Shared;
 use super::settler::Ended;
+use super::admission::{Admitted, Place};
 use crate::catalogue::{Catalogue, Entry, StartError};
 
 /// Runs one claimed job and hands its settlement on. The slot is free when this returns.
@@ -21,13 +22,24 @@ pub async fn run(
     signal: StopSignal,
     settlements: mpsc::Sender<Ended>,
     slot: OwnedSemaphorePermit,
+    place: Option<Place>,
 ) {
     let (id, token) = (job.id, job.token);
+    let (memory, no_room) = match place {
+        Some(place) => admit(&shared, place, &signal).await,
+        None => (None, None),
+    };
     let catalogue = shared.catalogue();
     let settlement = match catalogue.by_id(job.type_id) {
         Some(entry) => {
             let spec = &entry.active.spec;
             let (report, descendants_max) = match check_job(&shared, &job, entry) {
+                // The type was deployed anew since it was asked for. Given back uncounted, and not claimed again here.
+                Ok(_) if no_room.is_some() => {
+                    let refusal = no_room.unwrap_or_default();
+                    let failure = Failure::new(OutcomeKind::Interrupted, refusal);
+                    (Report::not_started(failure), 0)
+                }
                 Ok(limits) => {
                     let descendants_max = limits.descendants_max;
                     let report = attempt(&shared, &mut job, spec, limits.clone(), signal).await;
@@ -60,8 +72,28 @@ pub async fn run(
     {
         warn!(job = %id, "the settler has ended: the job will be rescued");
     }
-    drop(slot);
+    drop((memory, slot));
     shared.signals.freed.notify_one();
+}
+
+/// Waits for memory: what the attempt holds of it, or why it can have none. It has neither if it is stopped, and then ends
+/// at once.
+async fn admit(
+    shared: &Shared,
+    place: Place,
+    signal: &StopSignal,
+) -> (Option<OwnedSemaphorePermit>, Option<String>) {
+    let queued = matches!(place, Place::Queued(..));
+    let admitted = place.wait(signal).await;
+    if queued {
+        // Nothing was claimed meanwhile.
+        shared.signals.freed.notify_one();
+    }
+    match admitted {
+        Admitted::In(memory) => (Some(memory), None),
+        Admitted::Stopped => (None, None),
+        Admitted::TooLarge(refusal) => (None, Some(refusal)),
+    }
 }
 
 /// The limits of the attempt; or why the job cannot run whatever is tried.

@@ -66,13 +66,17 @@ enum Format {
     Json,
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
+    if let Some(code) = hardstop_sandbox::compile_if_asked() {
+        return Ok(code);
+    }
     let args = Args::parse();
     hardstop::telemetry::init("error", false);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(args))
+    runtime.block_on(run(args))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run(args: Args) -> Result<()> {

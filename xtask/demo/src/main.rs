@@ -44,6 +44,9 @@ const UNRULY: [(&str, &str, OutcomeKind); 8] = [
 ];
 
 fn main() -> Result<ExitCode> {
+    if let Some(code) = hardstop_sandbox::compile_if_asked() {
+        return Ok(code);
+    }
     let args = Args::parse();
     hardstop::telemetry::init("off", false);
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -5,6 +5,10 @@ use std::time::Duration;
 use hardstop_domain::Limits;
 use hardstop_domain::quantity::format_size;
 
+use crate::cache::CacheError;
+use crate::compile::CompileConfig;
+use crate::structure::StructureLimits;
+
 /// How many engines a sandbox keeps: one per [`Profile`](crate::Profile).
 ///
 /// Each reserves address space for all its slots, and a type's stack limit picks the engine, so the
@@ -26,6 +30,10 @@ pub struct SandboxConfig {
     pub ceiling: Limits,
     /// The largest component that [`Sandbox::prepare`](crate::Sandbox::prepare) looks at, in bytes.
     pub component_bytes_max: u64,
+    /// What a component may be made of.
+    pub structure: StructureLimits,
+    /// Where and under which limits components are compiled.
+    pub compile: CompileConfig,
     /// How long a guest runs before its limits are looked at again and others may have the thread.
     pub tick: Duration,
 }
@@ -38,6 +46,8 @@ impl Default for SandboxConfig {
             instances_max: 64,
             ceiling: Limits::default_ceiling(),
             component_bytes_max: 32 << 20,
+            structure: StructureLimits::default(),
+            compile: CompileConfig::default(),
             tick: Duration::from_millis(1),
         }
     }
@@ -65,6 +75,7 @@ impl SandboxConfig {
         if !(64 << 10..=4 << 30).contains(&memory) {
             return bad("memory", format_size(memory), "64KiB to 4GiB".into());
         }
+        self.compile.check()?;
         if self.tick < Duration::from_micros(100) || self.tick > Duration::from_millis(100) {
             return bad("tick", format!("{:?}", self.tick), "100us to 100ms".into());
         }
@@ -112,6 +123,9 @@ pub enum SandboxError {
         /// What wasmtime said.
         reason: String,
     },
+    /// The folder for compiled code cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// One engine more than a sandbox keeps.
     #[error(
         "limit `stack` = {} would need one engine more than the {PROFILES_MAX} that a host keeps; \

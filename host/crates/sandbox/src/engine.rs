@@ -95,7 +95,7 @@ impl Engines {
             instances_max: self.config.instances_max,
             reason: error.root_cause().to_string(),
         };
-        let engine = Engine::new(&configuration(&self.config, profile)).map_err(failed)?;
+        let engine = runner(&self.config, profile).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         import::link(&mut linker).map_err(failed)?;
         self.ticker.add(engine.clone());
@@ -122,7 +122,16 @@ fn describe(profile: Profile) -> String {
     format!("{}{metered}", format_size(profile.stack_bytes_max))
 }
 
-fn configuration(sandbox: &SandboxConfig, profile: Profile) -> Config {
+/// The engine of a child that compiles. It runs nothing, so it has no pool.
+pub(crate) fn compiler(profile: Profile) -> wasmtime::Result<Engine> {
+    let mut config = configuration(profile);
+    // One thread: time and memory are the same for each try, and the limits on them mean something.
+    config.parallel_compilation(false);
+    Engine::new(&config)
+}
+
+/// What code is compiled for: the same in the host and in its children, so that what one makes the other runs.
+fn configuration(profile: Profile) -> Config {
     let stack = profile.stack_bytes_max as usize;
     let mut config = Config::new();
     config
@@ -133,10 +142,7 @@ fn configuration(sandbox: &SandboxConfig, profile: Profile) -> Config {
         .concurrency_support(false)
         .max_wasm_stack(stack)
         .async_stack_size(stack + HOST_STACK_BYTES)
-        // Guests cannot read native stacks; this is defence in depth.
-        .async_stack_zeroing(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-        .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES_COLLECTED))
         // What is not offered is refused when a component is prepared.
         .gc_support(false)
         .wasm_memory64(false)
@@ -144,9 +150,20 @@ fn configuration(sandbox: &SandboxConfig, profile: Profile) -> Config {
         .wasm_stack_switching(false)
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false)
-        .wasm_multi_memory(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(sandbox)));
+        .wasm_multi_memory(true);
     config
+}
+
+/// The engine that runs guests. It cannot compile: whatever the host runs has been through a child.
+fn runner(sandbox: &SandboxConfig, profile: Profile) -> wasmtime::Result<Engine> {
+    let mut config = configuration(profile);
+    config
+        .enable_compiler(false)
+        // Guests cannot read native stacks; this is defence in depth.
+        .async_stack_zeroing(true)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES_COLLECTED))
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(sandbox)));
+    Engine::new(&config)
 }
 
 fn pool(sandbox: &SandboxConfig) -> PoolingAllocationConfig {

@@ -23,7 +23,9 @@
 mod account;
 mod backtrace;
 mod binding;
+mod cache;
 mod children;
+mod compile;
 mod config;
 mod deadline;
 mod describe;
@@ -42,10 +44,13 @@ mod sandbox;
 mod state;
 mod stdio;
 mod stop;
+mod structure;
 mod ticker;
 mod trap;
 
+pub use cache::CacheError;
 pub use children::CHILDREN_BYTES_MAX;
+pub use compile::{CompileConfig, CompileLimit, compile_if_asked};
 pub use config::{INSTANCES_MAX, PROFILES_MAX, SandboxConfig, SandboxError};
 pub use describe::{
     DESCRIPTION_BYTES_MAX, DescribeError, SCHEMA_BYTES_MAX, TYPES_MAX, TypeDescription,
@@ -56,3 +61,4 @@ pub use prepare::{PrepareError, Prepared};
 pub use run::Attempt;
 pub use sandbox::Sandbox;
 pub use stop::{Stop, StopHandle, StopSignal};
+pub use structure::{Part, StructureError, StructureLimits};

@@ -6,11 +6,14 @@ use hardstop_domain::quantity::format_size;
 use wasmtime::component::Component;
 
 use crate::binding::JobComponentPre;
+use crate::cache::EntryId;
+use crate::compile::{CompileConfig, CompileError, CompileLimit};
 use crate::config::SandboxError;
 use crate::engine::{Class, Profile};
 use crate::import::OFFERED;
 use crate::sandbox::{Sandbox, Shared};
 use crate::state::State;
+use crate::structure::{Outline, OutlineError, StructureError, StructureLimits, outline};
 
 const HANDLER: &str = "hardstop:job/handler@0.1.0";
 /// How much of a parser's or compiler's message is repeated, in bytes.
@@ -74,6 +77,9 @@ pub enum PrepareError {
         /// What is too much.
         reason: String,
     },
+    /// Made of more than the host takes, such as functions or instances.
+    #[error(transparent)]
+    Structure(#[from] StructureError),
     /// Imports what is not offered, or does not export a handler.
     #[error("the component does not fit the world `hardstop:job/job-component`: {problem}")]
     WrongWorld {
@@ -83,8 +89,23 @@ pub enum PrepareError {
     /// The sandbox has no engine for it.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// Compiling it would take too much.
+    #[error(
+        "limit `{}` = {value}: compiling the component takes more; split its largest functions, build it with \
+         `opt-level = \"s\"`, or raise `{}` in the table [compile] of hardstop.toml",
+        .limit.name(),
+        .limit.key()
+    )]
+    CompileLimit {
+        /// Which limit.
+        limit: CompileLimit,
+        /// Its value.
+        value: String,
+    },
     /// The compiler itself failed.
-    #[error("the compiler failed on this component: {reason}; this is a defect, please report it")]
+    #[error(
+        "the component could not be compiled: {reason}; this is a defect of the host or of its surroundings"
+    )]
     Compiler {
         /// What is known of it.
         reason: String,
@@ -92,28 +113,62 @@ pub enum PrepareError {
 }
 
 impl Sandbox {
-    /// Checks, compiles and links a component for a profile. Compilation runs on tokio's threads for
-    /// blocking work, so this must be called within a tokio runtime.
+    /// Checks, compiles and links a component for a profile. Nothing is compiled before its size, structure,
+    /// imports and exports have been looked at; compilation happens in a child process, unless the
+    /// cache has the code. To be called within a tokio runtime that drives I/O and time.
     pub async fn prepare(&self, wasm: &[u8], profile: Profile) -> Result<Prepared, PrepareError> {
         check_header(wasm, self.shared.config.component_bytes_max)?;
-        let wasm = wasm.to_vec();
+        let wasm: Arc<[u8]> = wasm.into();
         let shared = self.shared.clone();
-        let compiled = tokio::task::spawn_blocking(move || {
-            let class = shared.engines.class(profile)?;
-            let pre = compile(&wasm, &class)?;
-            Ok(Prepared { shared, class, pre })
+        let looked = blocking({
+            let (shared, wasm) = (shared.clone(), wasm.clone());
+            move || {
+                check_outline(&wasm, &shared.config.structure)?;
+                let class = shared.engines.class(profile)?;
+                let entry = EntryId::of(&wasm, &class);
+                let cached = shared.cache.as_ref().and_then(|cache| cache.read(&entry));
+                // An entry of another processor's is none of ours.
+                let cached = cached.and_then(|code| link(&code, &class).ok());
+                Ok((class, entry, cached))
+            }
         });
-        compiled.await.unwrap_or_else(|error| {
+        let (class, entry, cached) = looked.await?;
+        let pre = match cached {
+            Some(pre) => pre,
+            None => {
+                let code = shared.compiler.compile(wasm, profile).await;
+                let code = code.map_err(|error| not_compiled(error, &shared.config.compile))?;
+                let (shared, class) = (shared.clone(), class.clone());
+                blocking(move || {
+                    let pre = link(&code, &class)?;
+                    if let Some(cache) = &shared.cache {
+                        cache.write(&entry, &code);
+                    }
+                    Ok(pre)
+                })
+                .await?
+            }
+        };
+        Ok(Prepared { shared, class, pre })
+    }
+}
+
+/// Does something on tokio's threads for work that blocks.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PrepareError> + Send + 'static,
+) -> Result<T, PrepareError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
             let reason = if error.is_panic() {
-                "it panicked"
+                "the host panicked"
             } else {
-                "it was cancelled"
+                "the host shuts down"
             };
             Err(PrepareError::Compiler {
                 reason: reason.to_owned(),
             })
         })
-    }
 }
 
 fn check_header(wasm: &[u8], limit: u64) -> Result<(), PrepareError> {
@@ -133,17 +188,46 @@ fn check_header(wasm: &[u8], limit: u64) -> Result<(), PrepareError> {
     Err(PrepareError::NotAComponent { what })
 }
 
-fn compile(wasm: &[u8], class: &Class) -> Result<JobComponentPre<State>, PrepareError> {
-    let component = Component::from_binary(&class.engine, wasm).map_err(refused)?;
-    check_world(&component)?;
+fn check_outline(wasm: &[u8], limits: &StructureLimits) -> Result<(), PrepareError> {
+    match outline(wasm, limits) {
+        Ok(outline) => check_world(&outline),
+        Err(OutlineError::Over(error)) => Err(error.into()),
+        Err(OutlineError::Malformed(error)) => Err(refused(error.message())),
+        Err(error @ OutlineError::HigherOrder) => Err(PrepareError::Unsupported {
+            reason: error.to_string(),
+        }),
+    }
+}
+
+fn not_compiled(error: CompileError, config: &CompileConfig) -> PrepareError {
+    match error {
+        CompileError::Refused(reason) => refused(&reason),
+        CompileError::Over(limit) => PrepareError::CompileLimit {
+            limit,
+            value: limit.value(config),
+        },
+        CompileError::Failed(reason) => PrepareError::Compiler {
+            reason: plain(&reason),
+        },
+    }
+}
+
+/// Makes compiled code ready to be instantiated.
+fn link(code: &[u8], class: &Class) -> Result<JobComponentPre<State>, PrepareError> {
+    // SAFETY: wasmtime runs what it is given here as machine code. These are bytes in the memory of this process
+    // which nobody else can change, and they are what its compiler wrote for an engine of the same configuration: they
+    // came out of a child of this program through a pipe, or out of the cache, where a keyed digest over
+    // all of them was checked after they had been read. wasmtime checks version, configuration and processor.
+    #[allow(unsafe_code)]
+    let component = unsafe { Component::deserialize(&class.engine, code) };
+    let component = component.map_err(|error| refused(&error.root_cause().to_string()))?;
     let instance = class.linker.instantiate_pre(&component).map_err(unfit)?;
     JobComponentPre::new(instance).map_err(unfit)
 }
 
 /// What the validator or compiler refused, by what it says: its errors carry no codes.
-fn refused(error: wasmtime::Error) -> PrepareError {
-    // The outer messages name the place, the innermost the reason.
-    let reason = plain(&error.root_cause().to_string());
+fn refused(reason: &str) -> PrepareError {
+    let reason = plain(reason);
     let has = |texts: &[&str]| texts.iter().any(|text| reason.contains(text));
     if has(&["unexpected end", "unexpected EOF", "out of bounds (bound"]) {
         PrepareError::NotAComponent {
@@ -164,11 +248,11 @@ fn refused(error: wasmtime::Error) -> PrepareError {
     }
 }
 
-fn check_world(component: &Component) -> Result<(), PrepareError> {
-    let engine = component.engine();
-    let ty = component.component_type();
+/// An import that nothing could ever satisfy is refused, whatever the manifest asks for. One that only a capability
+/// opens is fine: without the grant, its calls are refused.
+fn check_world(outline: &Outline) -> Result<(), PrepareError> {
     let wrong = |problem| Err(PrepareError::WrongWorld { problem });
-    for (name, _) in ty.imports(engine) {
+    for name in &outline.imports {
         if OFFERED.iter().any(|offered| name.starts_with(offered)) {
             continue;
         }
@@ -180,11 +264,17 @@ fn check_world(component: &Component) -> Result<(), PrepareError> {
             _ => "a job may import `hardstop:job` and WASI 0.2 (clocks, random, io, cli)",
         };
         return wrong(format!(
-            "it imports `{name}`, which the host does not offer; {remedy}"
+            "it imports `{}`, which the host does not offer; {remedy}",
+            plain(name)
         ));
     }
-    let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).take(16).collect();
-    if !exports.contains(&HANDLER) {
+    if !outline.exports.iter().any(|name| name == HANDLER) {
+        let exports: Vec<String> = outline
+            .exports
+            .iter()
+            .take(16)
+            .map(|name| plain(name))
+            .collect();
         let found = match exports.is_empty() {
             true => "nothing".to_owned(),
             false => format!("`{}`", exports.join("`, `")),

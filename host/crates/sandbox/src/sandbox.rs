@@ -7,6 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use wasmtime::PoolingAllocationConfig;
 
+use crate::cache::Cache;
+use crate::compile::Compiler;
 use crate::config::{PROFILES_MAX, SandboxConfig, SandboxError};
 use crate::engine::Engines;
 use crate::queue::Queue;
@@ -27,6 +29,9 @@ pub struct Sandbox {
 pub(crate) struct Shared {
     pub(crate) config: SandboxConfig,
     pub(crate) engines: Arc<Engines>,
+    pub(crate) compiler: Compiler,
+    /// Compiled code of this and earlier hosts.
+    pub(crate) cache: Option<Cache>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) queue: Arc<Queue>,
     /// As many permits as the pools have slots.
@@ -39,6 +44,12 @@ impl Sandbox {
     /// Starts the threads. Engines are made when a component is prepared.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         config.check()?;
+        let compile = &config.compile;
+        let cache = compile
+            .cache
+            .as_ref()
+            .map(|folder| Cache::open(folder, compile.cache_bytes_max, compile.output_bytes_max));
+        let cache = cache.transpose()?;
         let ticker = Arc::new(Ticker::start(config.tick)?);
         let timer = Builder::new_multi_thread()
             .worker_threads(1)
@@ -55,6 +66,8 @@ impl Sandbox {
         // From here on, dropping `shared` ends what has been started.
         let shared = Shared {
             engines: Arc::new(Engines::new(config.clone(), ticker.clone())),
+            compiler: Compiler::new(config.compile.clone(), config.component_bytes_max),
+            cache,
             ticker,
             queue: Queue::new(),
             slots: Arc::new(Semaphore::new(config.instances_max as usize)),
@@ -92,6 +105,13 @@ impl Sandbox {
             (
                 "memory ceiling",
                 format_size(config.ceiling.memory_bytes_max),
+            ),
+            (
+                "compiled code",
+                config.compile.cache.as_ref().map_or_else(
+                    || "not kept".to_owned(),
+                    |folder| folder.display().to_string(),
+                ),
             ),
             ("tick", format!("{:?}", config.tick)),
             (

@@ -226,6 +226,8 @@ impl Stage {
                 lease_duration: self.manners.lease_duration,
                 poll_interval: self.manners.poll_interval,
                 drain_timeout: Duration::from_secs(3),
+                // Whatever machine this is.
+                memory_budget: Some(1 << 40),
                 ..WorkerConfig::default()
             },
             host: format!("process {process}"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hardstop_domain::{Capabilities, Failure, JobId, Limits, Lineage, OutcomeKind, Report};
 use hardstop_sandbox::{
-    Attempt, PrepareError, Prepared, Profile, Sandbox, SandboxConfig, StopSignal,
+    Attempt, CompileConfig, PrepareError, Prepared, Profile, Sandbox, SandboxConfig, StopSignal,
 };
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use uuid::Uuid;
@@ -18,10 +18,21 @@ use uuid::Uuid;
 pub static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
     Sandbox::new(SandboxConfig {
         guest_threads: 2,
-        ..SandboxConfig::default()
+        ..config()
     })
     .unwrap()
 });
+
+/// The default, with a program that compiles: a test binary has no `main` of its own to do it.
+pub fn config() -> SandboxConfig {
+    SandboxConfig {
+        compile: CompileConfig {
+            program: env!("CARGO_BIN_EXE_hardstop-compile").into(),
+            ..CompileConfig::default()
+        },
+        ..SandboxConfig::default()
+    }
+}
 
 /// Tests that measure time have the guest threads for themselves.
 static QUIET: RwLock<()> = RwLock::const_new(());
@@ -42,9 +53,14 @@ pub fn guests() -> PathBuf {
 
 /// The component, or whatever it is, of a file in `tests/guests`.
 pub fn wasm(name: &str) -> Vec<u8> {
+    wasm_with(name, "")
+}
+
+/// The same, with more core modules.
+pub fn wasm_with(name: &str, more: &str) -> Vec<u8> {
     let path = guests().join(format!("{name}.wat"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-    let text = wrapper::wrap(&text);
+    let text = wrapper::wrap(&format!("{text}{more}"));
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 

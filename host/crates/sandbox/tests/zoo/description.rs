@@ -39,6 +39,9 @@ async fn with_a_bad_name_or_schema_or_no_type() {
         ),
         ("spin-start", "limit `cpu_time` = 1s"),
         ("describe-spin", "limit `cpu_time` = 1s"),
+        ("describe-sleep", "limit `wall_timeout` = 2s"),
+        ("describe-growth", "limit `memory` = 64MiB"),
+        ("describe-huge", "limit `output` = 8MiB"),
     ] {
         let error = describe(name).await.expect_err(name).to_string();
         // On a busy machine, the wall deadline of 2 s may come first.

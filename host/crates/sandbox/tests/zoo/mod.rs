@@ -2,6 +2,7 @@
 
 mod capability;
 mod children;
+mod compile;
 mod description;
 mod kill;
 mod limit;
@@ -22,6 +23,7 @@ use crate::harness::*;
 const SOURCES: [&str; 13] = [
     include_str!("capability.rs"),
     include_str!("children.rs"),
+    include_str!("compile.rs"),
     include_str!("description.rs"),
     include_str!("kill.rs"),
     include_str!("limit.rs"),

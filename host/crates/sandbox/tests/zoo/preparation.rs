@@ -1,7 +1,7 @@
 //! Files that are no component, or none that can run here.
 
 use hardstop_domain::Limits;
-use hardstop_sandbox::{PrepareError, Profile, SandboxError};
+use hardstop_sandbox::{Part, PrepareError, Profile, SandboxError};
 
 use super::*;
 
@@ -42,6 +42,18 @@ async fn what_is_too_large() {
     let _shared = shared().await;
     let error = refused(&vec![0; (32 << 20) + 1]).await.to_string();
     assert!(error.contains("the host takes up to 32MiB"), "{error}");
+}
+
+/// Under a kilobyte, and more instances than there is memory for.
+#[tokio::test]
+async fn what_instantiates_itself_over_and_over() {
+    let _shared = shared().await;
+    let bomb = wasm("instantiation-bomb");
+    assert!(bomb.len() < 1024, "{} bytes", bomb.len());
+    match refused(&bomb).await {
+        PrepareError::Structure(error) => assert_eq!(error.part, Part::Instantiations),
+        error => panic!("{error}"),
+    }
 }
 
 #[tokio::test]
@@ -104,7 +116,7 @@ async fn stack_limits_beyond_the_number_of_engines() {
     let _shared = shared().await;
     let config = hardstop_sandbox::SandboxConfig {
         instances_max: 1,
-        ..Default::default()
+        ..config()
     };
     let sandbox = hardstop_sandbox::Sandbox::new(config).unwrap();
     let echo = wasm("echo");

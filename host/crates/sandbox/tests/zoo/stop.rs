@@ -95,7 +95,7 @@ async fn by_dropping_the_future() {
     let config = SandboxConfig {
         guest_threads: 1,
         instances_max: 1,
-        ..Default::default()
+        ..config()
     };
     let sandbox = Sandbox::new(config).unwrap();
     let limits = Limits {
@@ -123,7 +123,7 @@ async fn a_sandbox_can_be_dropped_in_async_code() {
     let _shared = shared().await;
     let sandbox = Sandbox::new(SandboxConfig {
         instances_max: 1,
-        ..Default::default()
+        ..config()
     })
     .unwrap();
     let limits = limits();
