@@ -185,6 +185,8 @@ pub fn log_line(entry: &LogEntry) -> String {
 
 /// What was used, against its limits. `children` is how many chains the attempt starts.
 pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64, children: u64) -> String {
+    // Most handlers send no request, and need no rows about them.
+    let of_http = |used: u64| (usage.http_requests > 0).then_some(used);
     let rows = LimitName::ALL.into_iter().filter_map(|name| {
         let used = match name {
             LimitName::WallTimeout => usage.wall_us,
@@ -198,11 +200,18 @@ pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64, children: u64) ->
             LimitName::Children => children,
             // Of the lineage, not of the attempt.
             LimitName::Depth | LimitName::Descendants => return None,
+            LimitName::HttpRequests => of_http(usage.http_requests)?,
+            LimitName::HttpRequestBytes => of_http(usage.http_request_bytes)?,
+            LimitName::HttpResponseBytes => of_http(usage.http_response_bytes)?,
+            // Not counted over the attempt, and only where a name is new.
+            LimitName::HttpConnections | LimitName::DnsLookups => return None,
         };
         let limit = limits.get(name)?;
         let (shown, top) = match name {
             LimitName::WallTimeout | LimitName::CpuTime => (format_us(used), limit * 1_000),
-            LimitName::Fuel | LimitName::Children => (used.to_string(), limit),
+            LimitName::Fuel | LimitName::Children | LimitName::HttpRequests => {
+                (used.to_string(), limit)
+            }
             _ => (format_size(used), limit),
         };
         let share = if top == 0 {

@@ -32,11 +32,21 @@ pub enum LimitName {
     Depth,
     /// Chains that may descend from a root chain, all generations together.
     Descendants,
+    /// HTTP requests that one attempt may send.
+    HttpRequests,
+    /// HTTP requests that may be under way at once, each on a connection of its own.
+    HttpConnections,
+    /// Bytes that all requests of one attempt may send, headers included.
+    HttpRequestBytes,
+    /// Bytes that all responses of one attempt may have, headers included.
+    HttpResponseBytes,
+    /// Names of hosts that one attempt may have looked up.
+    DnsLookups,
 }
 
 impl LimitName {
     /// Every limit, in the order in which they are shown.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::WallTimeout,
         Self::CpuTime,
         Self::Fuel,
@@ -48,6 +58,11 @@ impl LimitName {
         Self::Children,
         Self::Depth,
         Self::Descendants,
+        Self::HttpRequests,
+        Self::HttpConnections,
+        Self::HttpRequestBytes,
+        Self::HttpResponseBytes,
+        Self::DnsLookups,
     ];
 
     /// The key in a manifest, and with `--` and dashes the flag.
@@ -64,6 +79,11 @@ impl LimitName {
             Self::Children => "children",
             Self::Depth => "depth",
             Self::Descendants => "descendants",
+            Self::HttpRequests => "http_requests",
+            Self::HttpConnections => "http_connections",
+            Self::HttpRequestBytes => "http_request_bytes",
+            Self::HttpResponseBytes => "http_response_bytes",
+            Self::DnsLookups => "dns_lookups",
         }
     }
 
@@ -71,10 +91,20 @@ impl LimitName {
     pub fn format(self, value: u64) -> String {
         match self {
             Self::WallTimeout | Self::CpuTime => format_duration_ms(value),
-            Self::Fuel | Self::Children | Self::Depth | Self::Descendants => value.to_string(),
-            Self::Memory | Self::Stack | Self::Input | Self::Output | Self::Log => {
-                format_size(value)
-            }
+            Self::Fuel
+            | Self::Children
+            | Self::Depth
+            | Self::Descendants
+            | Self::HttpRequests
+            | Self::HttpConnections
+            | Self::DnsLookups => value.to_string(),
+            Self::Memory
+            | Self::Stack
+            | Self::Input
+            | Self::Output
+            | Self::Log
+            | Self::HttpRequestBytes
+            | Self::HttpResponseBytes => format_size(value),
         }
     }
 }
@@ -114,6 +144,21 @@ pub struct Limits {
     /// Chains below the root chain, all generations together.
     #[serde(default = "descendants_max")]
     pub descendants_max: u64,
+    /// HTTP requests that one attempt may send.
+    #[serde(default = "http_requests_max")]
+    pub http_requests_max: u64,
+    /// HTTP requests that may be under way at once, each on a connection of its own.
+    #[serde(default = "http_connections_max")]
+    pub http_connections_max: u64,
+    /// Bytes that all requests of one attempt may send, headers included.
+    #[serde(default = "http_request_bytes_max")]
+    pub http_request_bytes_max: u64,
+    /// Bytes that all responses of one attempt may have, headers included.
+    #[serde(default = "http_response_bytes_max")]
+    pub http_response_bytes_max: u64,
+    /// Names of hosts that one attempt may have looked up.
+    #[serde(default = "dns_lookups_max")]
+    pub dns_lookups_max: u64,
 }
 
 // What deployments had in force that were made before there were such limits.
@@ -127,6 +172,26 @@ fn depth_max() -> u64 {
 
 fn descendants_max() -> u64 {
     10_000
+}
+
+fn http_requests_max() -> u64 {
+    100
+}
+
+fn http_connections_max() -> u64 {
+    4
+}
+
+fn http_request_bytes_max() -> u64 {
+    1 << 20
+}
+
+fn http_response_bytes_max() -> u64 {
+    8 << 20
+}
+
+fn dns_lookups_max() -> u64 {
+    16
 }
 
 impl Default for Limits {
@@ -144,6 +209,11 @@ impl Default for Limits {
             children_max: children_max(),
             depth_max: depth_max(),
             descendants_max: descendants_max(),
+            http_requests_max: http_requests_max(),
+            http_connections_max: http_connections_max(),
+            http_request_bytes_max: http_request_bytes_max(),
+            http_response_bytes_max: http_response_bytes_max(),
+            dns_lookups_max: dns_lookups_max(),
         }
     }
 }
@@ -163,6 +233,11 @@ impl Limits {
             children_max: 1_000,
             depth_max: 32,
             descendants_max: 100_000,
+            http_requests_max: 10_000,
+            http_connections_max: 64,
+            http_request_bytes_max: 64 << 20,
+            http_response_bytes_max: 256 << 20,
+            dns_lookups_max: 256,
         }
     }
 
@@ -180,6 +255,11 @@ impl Limits {
             LimitName::Children => Some(self.children_max),
             LimitName::Depth => Some(self.depth_max),
             LimitName::Descendants => Some(self.descendants_max),
+            LimitName::HttpRequests => Some(self.http_requests_max),
+            LimitName::HttpConnections => Some(self.http_connections_max),
+            LimitName::HttpRequestBytes => Some(self.http_request_bytes_max),
+            LimitName::HttpResponseBytes => Some(self.http_response_bytes_max),
+            LimitName::DnsLookups => Some(self.dns_lookups_max),
         }
     }
 
@@ -196,6 +276,11 @@ impl Limits {
             LimitName::Children => self.children_max = value,
             LimitName::Depth => self.depth_max = value,
             LimitName::Descendants => self.descendants_max = value,
+            LimitName::HttpRequests => self.http_requests_max = value,
+            LimitName::HttpConnections => self.http_connections_max = value,
+            LimitName::HttpRequestBytes => self.http_request_bytes_max = value,
+            LimitName::HttpResponseBytes => self.http_response_bytes_max = value,
+            LimitName::DnsLookups => self.dns_lookups_max = value,
         }
     }
 
@@ -265,7 +350,15 @@ fn check(name: LimitName, value: u64) -> Result<(), LimitError> {
         LimitName::WallTimeout | LimitName::CpuTime | LimitName::Fuel => 1,
         LimitName::Memory | LimitName::Stack => 64 << 10,
         LimitName::Input | LimitName::Output => 2,
-        LimitName::Log | LimitName::Children | LimitName::Depth | LimitName::Descendants => 0,
+        LimitName::Log
+        | LimitName::Children
+        | LimitName::Depth
+        | LimitName::Descendants
+        | LimitName::HttpRequests
+        | LimitName::HttpConnections
+        | LimitName::HttpRequestBytes
+        | LimitName::HttpResponseBytes
+        | LimitName::DnsLookups => 0,
     };
     if value < minimum {
         return Err(LimitError::TooLow {
@@ -322,6 +415,21 @@ pub struct LimitsPatch {
     /// Chains below the root chain, all generations together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descendants: Option<u64>,
+    /// HTTP requests that one attempt may send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_requests: Option<u64>,
+    /// HTTP requests that may be under way at once, each on a connection of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_connections: Option<u64>,
+    /// Bytes that all requests of one attempt may send, headers included, `1MiB`.
+    #[serde(default, with = "size_option", skip_serializing_if = "Option::is_none")]
+    pub http_request_bytes: Option<u64>,
+    /// Bytes that all responses of one attempt may have, headers included, `1MiB`.
+    #[serde(default, with = "size_option", skip_serializing_if = "Option::is_none")]
+    pub http_response_bytes: Option<u64>,
+    /// Names of hosts that one attempt may have looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_lookups: Option<u64>,
 }
 
 impl LimitsPatch {
@@ -339,6 +447,11 @@ impl LimitsPatch {
             LimitName::Children => self.children,
             LimitName::Depth => self.depth,
             LimitName::Descendants => self.descendants,
+            LimitName::HttpRequests => self.http_requests,
+            LimitName::HttpConnections => self.http_connections,
+            LimitName::HttpRequestBytes => self.http_request_bytes,
+            LimitName::HttpResponseBytes => self.http_response_bytes,
+            LimitName::DnsLookups => self.dns_lookups,
         }
     }
 

@@ -126,6 +126,10 @@ impl fmt::Display for OutcomeKind {
 
 /// What an attempt came to.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each attempt, never many"
+)]
 pub enum Outcome {
     /// The output, JSON text.
     Completed {
@@ -238,6 +242,15 @@ pub struct Usage {
     pub log_bytes: u64,
     /// Bytes of log that were dropped.
     pub log_bytes_dropped: u64,
+    /// HTTP requests that were let through.
+    #[serde(default)]
+    pub http_requests: u64,
+    /// Bytes that they sent, headers included.
+    #[serde(default)]
+    pub http_request_bytes: u64,
+    /// Bytes that came back, headers included.
+    #[serde(default)]
+    pub http_response_bytes: u64,
 }
 
 /// How serious a log entry is.

@@ -221,10 +221,15 @@ pub(crate) struct UsageRow {
     pub(crate) output_bytes: i64,
     pub(crate) log_bytes: i64,
     pub(crate) log_bytes_dropped: i64,
+    /// None, and the two below, where no request was sent.
+    pub(crate) http_requests: Option<i64>,
+    pub(crate) http_request_bytes: Option<i64>,
+    pub(crate) http_response_bytes: Option<i64>,
 }
 
 impl From<&Usage> for UsageRow {
     fn from(usage: &Usage) -> Self {
+        let of_http = |value: u64| (usage.http_requests > 0).then(|| signed(value));
         Self {
             wall_us: signed(usage.wall_us),
             cpu_us: signed(usage.cpu_us),
@@ -233,6 +238,9 @@ impl From<&Usage> for UsageRow {
             output_bytes: signed(usage.output_bytes),
             log_bytes: signed(usage.log_bytes),
             log_bytes_dropped: signed(usage.log_bytes_dropped),
+            http_requests: of_http(usage.http_requests),
+            http_request_bytes: of_http(usage.http_request_bytes),
+            http_response_bytes: of_http(usage.http_response_bytes),
         }
     }
 }

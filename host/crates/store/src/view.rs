@@ -344,6 +344,9 @@ pub(crate) fn detail(row: &impl View) -> Result<JobDetail, StoreError> {
             output_bytes: row.int("output_bytes")?,
             log_bytes: row.int("log_bytes")?,
             log_bytes_dropped: row.int("log_bytes_dropped")?,
+            http_requests: row.int_option("http_requests")?.unwrap_or(0),
+            http_request_bytes: row.int_option("http_request_bytes")?.unwrap_or(0),
+            http_response_bytes: row.int_option("http_response_bytes")?.unwrap_or(0),
         }),
     };
     let summary = summary(row)?;

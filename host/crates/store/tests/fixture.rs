@@ -420,6 +420,9 @@ pub fn usage() -> Usage {
         output_bytes: 2,
         log_bytes: 5,
         log_bytes_dropped: 1,
+        http_requests: 2,
+        http_request_bytes: 300,
+        http_response_bytes: 4_000,
     }
 }
 

@@ -46,8 +46,8 @@ pub(super) fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec
 }
 
 /// One column of what attempts used.
-fn usage(rows: &[&FinishRow], field: impl Fn(&UsageRow) -> i64) -> Vec<Option<i64>> {
-    column(rows, |row| row.usage.as_ref().map(&field))
+fn usage(rows: &[&FinishRow], field: impl Fn(&UsageRow) -> Option<i64>) -> Vec<Option<i64>> {
+    column(rows, |row| row.usage.as_ref().and_then(&field))
 }
 
 #[async_trait]
@@ -118,7 +118,6 @@ impl Transaction for PgTransaction<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let fuel: Vec<Option<i64>> = column(rows, |row| row.usage.as_ref().and_then(|u| u.fuel));
         let rows = sql!(self.1, "finish")
             .bind(column(rows, |row| row.id))
             .bind(column(rows, |row| row.held))
@@ -129,13 +128,16 @@ impl Transaction for PgTransaction<'_> {
             .bind(column(rows, |row| row.failure.as_deref()))
             .bind(column(rows, |row| row.log.as_deref()))
             .bind(column(rows, |row| row.continued_to))
-            .bind(usage(rows, |usage| usage.wall_us))
-            .bind(usage(rows, |usage| usage.cpu_us))
-            .bind(fuel)
-            .bind(usage(rows, |usage| usage.memory_bytes_peak))
-            .bind(usage(rows, |usage| usage.output_bytes))
-            .bind(usage(rows, |usage| usage.log_bytes))
-            .bind(usage(rows, |usage| usage.log_bytes_dropped))
+            .bind(usage(rows, |usage| Some(usage.wall_us)))
+            .bind(usage(rows, |usage| Some(usage.cpu_us)))
+            .bind(usage(rows, |usage| usage.fuel))
+            .bind(usage(rows, |usage| Some(usage.memory_bytes_peak)))
+            .bind(usage(rows, |usage| Some(usage.output_bytes)))
+            .bind(usage(rows, |usage| Some(usage.log_bytes)))
+            .bind(usage(rows, |usage| Some(usage.log_bytes_dropped)))
+            .bind(usage(rows, |usage| usage.http_requests))
+            .bind(usage(rows, |usage| usage.http_request_bytes))
+            .bind(usage(rows, |usage| usage.http_response_bytes))
             .fetch_all(&mut *self.0)
             .await?;
         all(&rows, view::held)
