@@ -127,6 +127,11 @@ impl Prepared {
             children_max: 0,
             depth_max: 0,
             descendants_max: 0,
+            http_requests_max: 0,
+            http_connections_max: 0,
+            http_request_bytes_max: 0,
+            http_response_bytes_max: 0,
+            dns_lookups_max: 0,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hardstop_domain::{Capabilities, Limits, NewChain, Usage};
+use hardstop_domain::{Capabilities, LimitHit, Limits, NewChain, Usage};
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::account::Account;
@@ -16,7 +16,8 @@ use crate::journal::{Journal, Said, Watch};
 use crate::limiter::Limiter;
 use crate::lock::lock;
 use crate::prepare::Prepared;
-use crate::state::{Grant, HANDLES_MAX, State};
+use crate::secret::Secrets;
+use crate::state::{Grant, HANDLES_MAX, Parts, State};
 
 /// What a host call may copy on top of the largest payload: names, fields, messages.
 const HOSTCALL_BYTES_SLACK: u64 = 1 << 20;
@@ -58,6 +59,8 @@ pub(crate) struct Remains {
 pub(crate) struct Effects {
     pub(crate) children: Vec<NewChain>,
     pub(crate) refusals: Vec<hardstop_domain::capability::Refusal>,
+    /// The first limit on HTTP that was reached.
+    pub(crate) http_limit: Option<LimitHit>,
     /// What memory would have come to with the first growth that was refused.
     pub(crate) memory_refused: Option<u64>,
     /// Bytes of memory that were the limit.
@@ -88,15 +91,18 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
     let ceiling = prepared.shared.config.ceiling.memory_bytes_max;
     let hostcall_bytes_max =
         limits.output_bytes_max.max(limits.input_bytes_max) + HOSTCALL_BYTES_SLACK;
-    let state = State::new(
-        Limiter::new(limits.memory_bytes_max.min(ceiling)),
-        Journal::new(limits.log_bytes_max, started, watch),
+    let redactor = grant.secrets.redactor();
+    let state = State::new(Parts {
+        limiter: Limiter::new(limits.memory_bytes_max.min(ceiling)),
+        journal: Journal::new(limits.log_bytes_max, started, watch, redactor),
         grant,
         children,
-        account.clone(),
-        deadline,
-        cpu_time_max,
-    );
+        account: account.clone(),
+        snapshot: Snapshot::new(deadline, cpu_time_max),
+        limits: limits.clone(),
+        client: prepared.shared.client.clone(),
+        secret_config: prepared.shared.config.secrets.clone(),
+    });
     let mut store = Store::new(&prepared.class.engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(hostcall_bytes_max).unwrap_or(usize::MAX));
@@ -120,6 +126,7 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
     };
 
     let fuel_used = fuel.map(|fuel| fuel - store.get_fuel().unwrap_or(fuel));
+    let (http, http_limit) = store.data().http_tally();
     let State {
         limiter,
         journal,
@@ -144,12 +151,16 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
             output_bytes: 0,
             log_bytes: said.bytes,
             log_bytes_dropped: said.bytes_dropped,
+            http_requests: http.requests,
+            http_request_bytes: http.request_bytes,
+            http_response_bytes: http.response_bytes,
         },
         said,
         grant,
         effects: Effects {
             children: children.into_started(),
-            refusals,
+            refusals: refusals.take(),
+            http_limit,
             memory_refused: limiter.refused(),
             memory_limit: limiter.limit(),
             hostcall_bytes_max,
@@ -193,6 +204,7 @@ impl Grant {
             capabilities: Capabilities::default(),
             input_bytes_max: 0,
             trace_parent: None,
+            secrets: Secrets::default(),
         }
     }
 }

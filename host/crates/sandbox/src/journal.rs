@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use hardstop_domain::outcome::{LogEntry, LogLevel, Progress};
 
+use crate::redaction::Redactor;
+
 /// The most entries that a log keeps, however small they are.
 pub const LOG_ENTRIES_MAX: usize = 10_000;
 /// The longest line of standard output or standard error, in bytes. A longer one is split.
@@ -48,6 +50,7 @@ pub(crate) struct Journal {
     error: Vec<u8>,
     panic: Panic,
     watch: Option<Arc<dyn Watch>>,
+    redactor: Redactor,
 }
 
 /// The message of a panic, caught in passing: it must reach the outcome even if the log is full.
@@ -61,7 +64,12 @@ enum Panic {
 }
 
 impl Journal {
-    pub(crate) fn new(bytes_max: u64, started: Instant, watch: Option<Arc<dyn Watch>>) -> Self {
+    pub(crate) fn new(
+        bytes_max: u64,
+        started: Instant,
+        watch: Option<Arc<dyn Watch>>,
+        redactor: Redactor,
+    ) -> Self {
         Self {
             started,
             bytes_max,
@@ -74,6 +82,7 @@ impl Journal {
             error: Vec::new(),
             panic: Panic::None,
             watch,
+            redactor,
         }
     }
 
@@ -82,8 +91,13 @@ impl Journal {
     /// An entry costs what it would take as a line of text: the message and its end, and each
     /// field's name and value and the two signs around them. What it takes in memory and in the
     /// database is bounded too, at four times the budget, which only entries and fields that are all
-    /// but empty reach.
+    /// but empty reach. Secrets are blacked out before anything else.
     pub(crate) fn add(&mut self, level: LogLevel, message: String, fields: Vec<(String, String)>) {
+        let message = self.redactor.text(message);
+        let fields: Vec<(String, String)> = fields
+            .into_iter()
+            .map(|(name, value)| (self.redactor.text(name), self.redactor.text(value)))
+            .collect();
         let fields_bytes: usize = fields
             .iter()
             .map(|(name, value)| name.len() + value.len() + 2)
@@ -159,7 +173,7 @@ impl Journal {
         } else {
             fraction.clamp(0.0, 1.0)
         };
-        let message = message.map(|text| cut(text, PROGRESS_BYTES_MAX));
+        let message = message.map(|text| cut(self.redactor.text(text), PROGRESS_BYTES_MAX));
         let progress = Progress { fraction, message };
         if let Some(watch) = &self.watch {
             watch.progress(&progress);
@@ -236,7 +250,7 @@ mod tests {
     use super::*;
 
     fn journal(bytes_max: u64) -> Journal {
-        Journal::new(bytes_max, Instant::now(), None)
+        Journal::new(bytes_max, Instant::now(), None, Redactor::default())
     }
 
     #[test]

@@ -9,6 +9,7 @@ use wasmtime::PoolingAllocationConfig;
 
 use crate::config::{PROFILES_MAX, SandboxConfig, SandboxError};
 use crate::engine::Engines;
+use crate::http::Client;
 use crate::queue::Queue;
 use crate::ticker::{Ticker, prefer_this_thread};
 
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Arc<Queue>,
     /// As many permits as the pools have slots.
     pub(crate) slots: Arc<Semaphore>,
+    /// Sends guests' requests, on threads of its own.
+    pub(crate) client: Arc<Client>,
     /// Drives the timers of guests that wait. Its one thread runs no guest.
     timer: Option<Runtime>,
 }
@@ -58,6 +61,7 @@ impl Sandbox {
             ticker,
             queue: Queue::new(),
             slots: Arc::new(Semaphore::new(config.instances_max as usize)),
+            client: Arc::new(Client::new(&config.http)?),
             timer: Some(timer),
             config,
         };

@@ -3,12 +3,14 @@
 mod capability;
 mod children;
 mod description;
+mod http;
 mod kill;
 mod log;
 mod memory;
 mod neighbour;
 mod output;
 mod preparation;
+mod secret;
 mod stop;
 mod time;
 mod trap;
