@@ -17,6 +17,7 @@ pub mod cli;
 pub mod config;
 pub mod deploy;
 pub mod error;
+mod secret;
 pub mod service;
 pub mod telemetry;
 pub mod worker;

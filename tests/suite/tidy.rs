@@ -19,7 +19,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "hardstop-sandbox",
-        &["hardstop-domain", "wasmtime", "wasmtime-wasi"],
+        &[
+            "hardstop-domain",
+            "wasmtime",
+            "wasmtime-wasi",
+            "wasmtime-wasi-http",
+        ],
     ),
     (
         "hardstop",
@@ -59,7 +64,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Dependencies with one place.
-const KEPT: &[&str] = &["sqlx", "wasmtime", "wasmtime-wasi", "wit-bindgen"];
+const KEPT: &[&str] = &[
+    "sqlx",
+    "wasmtime",
+    "wasmtime-wasi",
+    "wasmtime-wasi-http",
+    "wit-bindgen",
+];
 
 #[test]
 fn dependencies_point_one_way() {

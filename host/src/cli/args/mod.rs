@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hardstop_domain::capability::http::HttpRule;
+use hardstop_domain::capability::secret::{SecretName, SecretUse};
 use hardstop_domain::quantity::{parse_duration, parse_size};
 use hardstop_domain::{ChainId, JobId, LimitsPatch, OnBlockerFailure, State, Timestamp, TypeName};
 
@@ -137,6 +139,14 @@ pub struct RunArgs {
     /// Grant a bare component a configuration value. May be given again.
     #[arg(long = "config-value", value_parser = key_value, value_name = "KEY=VALUE")]
     pub config_values: Vec<(String, String)>,
+    /// For a bare component: ask for HTTP to such as `https://api.example.com`. The operator's
+    /// configuration must allow it, too.
+    #[arg(long = "allow-http", value_name = "RULE")]
+    pub allow_http: Vec<HttpRule>,
+    /// For a bare component: ask for a secret, as `placeholder` or `readable`. The operator's
+    /// configuration must allow it, too.
+    #[arg(long = "secret", value_parser = secret_use, value_name = "NAME=USE")]
+    pub secrets: Vec<(SecretName, SecretUse)>,
 }
 
 /// Flags that set limits.
@@ -173,6 +183,21 @@ pub struct LimitArgs {
     /// The most chains below the root chain.
     #[arg(long, value_name = "N")]
     pub descendants: Option<u64>,
+    /// The most HTTP requests.
+    #[arg(long, value_name = "N")]
+    pub http_requests: Option<u64>,
+    /// The most HTTP requests at once.
+    #[arg(long, value_name = "N")]
+    pub http_connections: Option<u64>,
+    /// The most that all HTTP requests may send, such as 1MiB.
+    #[arg(long, value_parser = size, value_name = "SIZE")]
+    pub http_request_bytes: Option<u64>,
+    /// The most that all HTTP responses may have, such as 8MiB.
+    #[arg(long, value_parser = size, value_name = "SIZE")]
+    pub http_response_bytes: Option<u64>,
+    /// The most names of hosts to look up.
+    #[arg(long, value_name = "N")]
+    pub dns_lookups: Option<u64>,
 }
 
 impl LimitArgs {
@@ -190,6 +215,11 @@ impl LimitArgs {
             children: self.children,
             depth: self.depth,
             descendants: self.descendants,
+            http_requests: self.http_requests,
+            http_connections: self.http_connections,
+            http_request_bytes: self.http_request_bytes,
+            http_response_bytes: self.http_response_bytes,
+            dns_lookups: self.dns_lookups,
         }
     }
 }
@@ -423,6 +453,17 @@ fn duration_ms(text: &str) -> Result<u64, String> {
 
 fn size(text: &str) -> Result<u64, String> {
     parse_size(text).map_err(|error| error.to_string())
+}
+
+fn secret_use(text: &str) -> Result<(SecretName, SecretUse), String> {
+    let (name, used) = text
+        .split_once('=')
+        .ok_or("write NAME=placeholder or NAME=readable")?;
+    let used = [SecretUse::Placeholder, SecretUse::Readable]
+        .into_iter()
+        .find(|it| it.name() == used)
+        .ok_or_else(|| format!("`{used}` is not placeholder or readable"))?;
+    Ok((name.parse().map_err(|error| format!("{error}"))?, used))
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
