@@ -180,7 +180,7 @@ where
     F: Fn(TcpStream) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let listener = WORLD.free.lock().unwrap().pop().expect("raise PORTS");
+    let listener = free();
     listener.set_nonblocking(true).unwrap();
     let listener = TcpListener::from_std(listener).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -190,6 +190,23 @@ where
         }
     });
     port
+}
+
+fn free() -> std::net::TcpListener {
+    let mut free = WORLD.free.lock().unwrap();
+    free.pop().expect("raise PORTS")
+}
+
+/// A port at which nobody accepts and whose queue is full: the next connection is never answered. It stays
+/// so for as long as what is returned beside it lives.
+pub async fn jam() -> (u16, (TcpListener, TcpStream)) {
+    let address = free().local_addr().unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let first = TcpStream::connect(address).await.unwrap();
+    (address.port(), (listener, first))
 }
 
 /// A server that answers each request with the head that it got.

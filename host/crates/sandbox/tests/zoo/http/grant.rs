@@ -229,7 +229,7 @@ async fn tls_needs_the_right_certificate() {
     failure(&report, OutcomeKind::Denied);
 
     // And a server without TLS is none.
-    let port = serve_echo();
+    let port = serve(|mut stream| async move { answer(&mut stream, "in the open").await });
     let url = format!("https://secure.test:{port}");
     let report = fetch(&url, may_reach(std::slice::from_ref(&url))).await;
     failure(&report, OutcomeKind::FailedRetryable);

@@ -43,11 +43,7 @@ where
     let url = format!("{scheme}://{host}:{port}");
     let allowed = may_reach(std::slice::from_ref(&url));
     let report = handle("fetch", json!({ "url": url }), allowed, one_second()).await;
-    let stopped = failure(&report, OutcomeKind::TimedOutWall);
-    assert!(
-        stopped.message.contains("waiting for the host"),
-        "{stopped:?}"
-    );
+    failure(&report, OutcomeKind::TimedOutWall);
     let ended = timeout(PATIENCE, ended.recv()).await;
     assert_eq!(ended, Ok(Some(())), "the connection is still open");
 }
@@ -68,6 +64,27 @@ async fn one_that_never_shakes_hands() {
         closed(&mut stream).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn one_that_never_accepts() {
+    let _shared = shared().await;
+    let (port, _jam) = jam().await;
+    let allowed = may_reach(&[here(port)]);
+    let report = handle(
+        "fetch",
+        json!({ "url": here(port) }),
+        allowed.clone(),
+        one_second(),
+    )
+    .await;
+    failure(&report, OutcomeKind::TimedOutWall);
+    assert_eq!(report.usage.http_request_bytes, 0, "never connected");
+
+    let input = json!({ "url": here(port), "timeout": 50 });
+    let report = handle("fetch", input, allowed, limits()).await;
+    let failed = failure(&report, OutcomeKind::FailedRetryable);
+    assert!(failed.message.contains("ConnectionTimeout"), "{failed:?}");
 }
 
 #[tokio::test]
