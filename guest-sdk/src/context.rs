@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 #[cfg(target_family = "wasm")]
 use crate::binding;
 use crate::failure::Failure;
+use crate::http::{HttpError, Request, Response};
 use crate::next::NextJob;
 use crate::payload;
 use crate::recorder::{Record, TestCtx};
@@ -164,6 +165,32 @@ impl Ctx {
             Host::Recorder(record) => record.config(key),
         }
     }
+
+    /// A secret of the operator. One that the manifest asks for as `placeholder` is a stand-in, which the
+    /// host replaces by the value in the headers of requests to the secret's own hosts; one that it asks
+    /// for as `readable` is the value.
+    ///
+    /// The job type needs the name in its `[types.<name>.capabilities.secrets]`, and the operator must
+    /// allow it.
+    pub fn secret(&self, name: &str) -> Result<String, SecretError> {
+        match &self.host {
+            #[cfg(target_family = "wasm")]
+            Host::Imports => binding::secret(name),
+            Host::Recorder(record) => record.secret(name),
+        }
+    }
+
+    /// Sends an HTTP request, and waits for the whole response. See [`http`](crate::http).
+    pub fn fetch(&self, request: Request) -> Result<Response, HttpError> {
+        if let Some(fault) = request.fault {
+            return Err(HttpError::Invalid(fault));
+        }
+        match &self.host {
+            #[cfg(target_family = "wasm")]
+            Host::Imports => binding::fetch(&request),
+            Host::Recorder(record) => record.fetch(request),
+        }
+    }
 }
 
 impl fmt::Debug for Ctx {
@@ -312,6 +339,24 @@ impl fmt::Display for ConfigError {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
+        Self::fatal(error)
+    }
+}
+
+/// A secret that the job type may not use, or that does not exist. Carries the lines that would grant it.
+///
+/// Not a `std::error::Error`, so that `?` makes it the failure that it is: a fatal one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretError(pub(crate) String);
+
+impl fmt::Display for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
         Self::fatal(error)
     }
 }

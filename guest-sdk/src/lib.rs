@@ -62,6 +62,7 @@ mod component;
 mod context;
 mod failure;
 mod handler;
+pub mod http;
 mod logger;
 mod next;
 mod outcome;
@@ -69,7 +70,7 @@ mod payload;
 mod recorder;
 
 pub use context::{
-    Blocker, BlockerFailure, BlockerResult, BlockerState, ConfigError, Ctx, StartError,
+    Blocker, BlockerFailure, BlockerResult, BlockerState, ConfigError, Ctx, SecretError, StartError,
 };
 pub use failure::{Failure, FailureKind};
 pub use handler::Handler;

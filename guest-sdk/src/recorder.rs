@@ -12,10 +12,11 @@ use serde_json::Value;
 
 use crate::context::{
     Attempt, Blocker, BlockerFailure, BlockerResult, BlockerState, ConfigError, Ctx, Host,
-    StartError,
+    SecretError, StartError,
 };
 use crate::failure::Failure;
 use crate::handler::{Entry, Handler};
+use crate::http::{HttpError, Request, Response};
 use crate::logger;
 use crate::next::{NextJob, Parts};
 use crate::outcome::Outcome;
@@ -50,12 +51,18 @@ pub struct TestCtx {
     record: Rc<Record>,
 }
 
+/// What a test answers requests with.
+type Server = Box<dyn Fn(&Request) -> Result<Response, HttpError>>;
+
 /// What the handler did, and what it is granted.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Record {
     chains_denied: Cell<bool>,
     children_max: Cell<Option<usize>>,
     config: RefCell<BTreeMap<String, String>>,
+    secrets: RefCell<BTreeMap<String, String>>,
+    server: RefCell<Option<Server>>,
+    requests: RefCell<Vec<Request>>,
     logs: RefCell<Vec<LogEntry>>,
     progress: RefCell<Vec<ProgressReport>>,
     started: RefCell<Vec<NextJob>>,
@@ -94,6 +101,23 @@ impl Record {
     pub(crate) fn config(&self, key: &str) -> Result<String, ConfigError> {
         let value = self.config.borrow().get(key).cloned();
         value.ok_or_else(|| ConfigError(format!("this test does not grant config key {key:?}")))
+    }
+}
+
+impl Record {
+    pub(crate) fn secret(&self, name: &str) -> Result<String, SecretError> {
+        let value = self.secrets.borrow().get(name).cloned();
+        value.ok_or_else(|| SecretError(format!("this test does not grant secret {name:?}")))
+    }
+
+    pub(crate) fn fetch(&self, request: Request) -> Result<Response, HttpError> {
+        self.requests.borrow_mut().push(request.clone());
+        match &*self.server.borrow() {
+            Some(server) => server(&request),
+            None => Err(HttpError::Denied(
+                "this test does not grant HTTP".to_owned(),
+            )),
+        }
     }
 }
 
@@ -255,6 +279,26 @@ impl TestCtx {
         self
     }
 
+    /// Sets a secret, or its placeholder.
+    #[must_use]
+    pub fn with_secret(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.record
+            .secrets
+            .borrow_mut()
+            .insert(name.into(), value.into());
+        self
+    }
+
+    /// Answers HTTP requests. Without it, they are refused.
+    #[must_use]
+    pub fn with_http(
+        self,
+        server: impl Fn(&Request) -> Result<Response, HttpError> + 'static,
+    ) -> Self {
+        *self.record.server.borrow_mut() = Some(Box::new(server));
+        self
+    }
+
     /// Refuses to start more chains than this, as the limit `children` does. Without it, there is no
     /// limit.
     #[must_use]
@@ -300,6 +344,11 @@ impl TestCtx {
         self.record.progress.borrow().clone()
     }
 
+    /// The HTTP requests that the handler sent, in order, those included that were refused.
+    pub fn requests(&self) -> Vec<Request> {
+        self.record.requests.borrow().clone()
+    }
+
     /// The chains that the handler started, in order.
     pub fn started(&self) -> Vec<NextJob> {
         self.record.started.borrow().clone()
@@ -325,8 +374,7 @@ impl fmt::Debug for TestCtx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestCtx")
             .field("ctx", &self.ctx)
-            .field("record", &self.record)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -446,11 +494,18 @@ mod tests {
         fn region(ctx: &Ctx) -> Result<String, Failure> {
             Ok(ctx.config("region")?)
         }
+        fn key(ctx: &Ctx) -> Result<String, Failure> {
+            Ok(ctx.secret("KEY")?)
+        }
+        fn page(ctx: &Ctx) -> Result<String, Failure> {
+            ctx.fetch(Request::get("https://a.de"))?.text()
+        }
         let ctx = Ctx::for_test().without_chains();
-        for failure in [start(&ctx), region(&ctx)] {
+        for failure in [start(&ctx), region(&ctx), key(&ctx), page(&ctx)] {
             assert_eq!(failure.expect_err("refused").kind, FailureKind::Fatal);
         }
         assert_eq!(ctx.started(), []);
+        assert_eq!(ctx.requests().len(), 1);
     }
 
     #[test]

@@ -4,14 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hardstop_domain::capability::address::AddressRule;
+use hardstop_domain::capability::http::HttpRules;
+use hardstop_domain::capability::secret::SecretName;
 use hardstop_domain::quantity::{duration_ms_option, format_size, parse_duration, size_option};
 use hardstop_domain::{Limits, LimitsPatch, TypeName, capability};
-use hardstop_sandbox::{CompileConfig, Part, SandboxConfig, StructureLimits};
+use hardstop_sandbox::{
+    CompileConfig, HttpConfig, Part, SandboxConfig, SecretConfig, StructureLimits,
+};
 use hardstop_store::Retention;
 use serde::Deserialize;
 
 use crate::error::Error;
 use crate::memory::BUDGET_BYTES_MIN;
+use crate::secret::{self, FileSecret};
 
 /// The database that is used where nothing names one.
 pub const DATABASE_URL_DEFAULT: &str = "sqlite://hardstop.db";
@@ -36,6 +42,10 @@ pub struct Config {
     pub ceiling: Limits,
     /// The capabilities that the operator allows.
     pub allow: BTreeSet<String>,
+    /// Where handlers may send requests.
+    pub http: HttpConfig,
+    /// The secrets that they may use.
+    pub secrets: SecretConfig,
     /// The largest component that can be deployed, in bytes.
     pub component_bytes_max: u64,
     /// What a component may be made of: the table `[structure]`.
@@ -102,6 +112,8 @@ impl Default for Config {
             database_schema: None,
             ceiling: Limits::default_ceiling(),
             allow: capability::NAMES.map(str::to_owned).into(),
+            http: HttpConfig::default(),
+            secrets: SecretConfig::default(),
             component_bytes_max: 32 << 20,
             structure: StructureLimits::default(),
             compile: CompileConfig::default(),
@@ -125,6 +137,7 @@ struct File {
     /// By the name of a part.
     structure: BTreeMap<String, u64>,
     compile: FileCompile,
+    secrets: BTreeMap<SecretName, FileSecret>,
     worker: FileWorker,
     retention: FileRetention,
 }
@@ -133,6 +146,15 @@ struct File {
 #[serde(deny_unknown_fields, default)]
 struct FileCapabilities {
     allow: Option<BTreeSet<String>>,
+    http: FileHttp,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileHttp {
+    allow: HttpRules,
+    allow_private: Vec<AddressRule>,
+    extra_roots: Vec<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -279,8 +301,13 @@ impl Config {
                 .iter()
                 .find(|n| !capability::NAMES.contains(&n.as_str()))
             {
-                return Err(Error::usage(format!("[capabilities] allow names `{name}`"))
-                    .hint(format!("there are: {}", capability::NAMES.join(", "))));
+                return Err(
+                    Error::usage(format!("[capabilities] allow names `{name}`")).hint(format!(
+                        "there are: {}; HTTP is allowed in [capabilities.http], secrets in \
+                         [secrets.NAME]",
+                        capability::NAMES.join(", ")
+                    )),
+                );
             }
             config.allow = allow;
         }
@@ -294,6 +321,11 @@ impl Config {
         }
         config.cache_is_default = file.compile.cache.is_none();
         config.compile = file.compile.over(config.compile);
+        let http = file.capabilities.http;
+        config.http.allow = http.allow;
+        config.http.allow_private = http.allow_private;
+        config.http.extra_roots = http.extra_roots;
+        config.secrets = secret::configure(file.secrets)?;
         let worker = &mut config.worker;
         worker.quotas = file.worker.quotas;
         worker.types = file.worker.types;
@@ -379,6 +411,8 @@ impl Config {
             component_bytes_max: self.component_bytes_max,
             structure: self.structure.clone(),
             compile: self.compile.clone(),
+            http: self.http.clone(),
+            secrets: self.secrets.clone(),
             ..SandboxConfig::default()
         }
     }
@@ -409,6 +443,15 @@ mod tests {
             cpu_time = "2m"
             memory = "1GiB"
             cache = "none"
+            [capabilities.http]
+            allow = ["https://api.example.com", "GET http://10.0.0.5:8080/v1"]
+            allow_private = ["10.0.0.5:8080"]
+            extra_roots = ["ca.pem"]
+
+            [secrets.STRIPE_KEY]
+            env = "STRIPE_KEY"
+            hosts = ["api.stripe.com"]
+            usable_by = ["bill"]
 
             [worker]
             concurrency = 8
@@ -436,6 +479,10 @@ mod tests {
         assert_eq!(sandbox.compile.cpu_time, Duration::from_secs(120));
         assert_eq!(sandbox.compile.memory_bytes_max, 1 << 30);
         assert_eq!(sandbox.compile.cache, None);
+        assert_eq!(config.http.allow.iter().count(), 2);
+        assert_eq!(config.http.allow_private.len(), 1);
+        let rule = &config.secrets.rules["STRIPE_KEY"];
+        assert!(!rule.usable_by.is_empty() && rule.readable_by.is_empty());
         let retention = config.worker.retention;
         let hours = |count: u64| Some(Duration::from_secs(count * 3_600));
         assert_eq!(
@@ -480,6 +527,18 @@ mod tests {
                 "[compile]\ncache_size = '1KiB'",
                 "`compile.cache_size` = 1KiB",
             ),
+            ("[capabilities.http]\nalow = []", "unknown field `alow`"),
+            (
+                "[capabilities.http]\nallow = ['api.example.com']",
+                "HTTP rule `api.example.com`",
+            ),
+            (
+                "[capabilities.http]\nallow_private = ['localhost']",
+                "`localhost` is not an address",
+            ),
+            ("[secrets.'1A']\nenv = 'A'", "`1A` cannot name a secret"),
+            ("[secrets.A]\nenv = 'A'\nreadable_by = ['B']", "`B`"),
+            ("[secrets.A]", "[secrets.A]"),
             (
                 "[retention]\ncompleted = 'never'",
                 "retention.completed: `never`",

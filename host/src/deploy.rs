@@ -1,5 +1,6 @@
 //! From a manifest and a component to a deployment: read, check, compile, ask, and only then store.
 
+mod capability;
 mod external;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -255,19 +256,7 @@ async fn handlers(
             .snooze
             .check()
             .map_err(|error| of_type(Error::usage(error.to_string())))?;
-        if let Some(refused) = asked
-            .capabilities
-            .names()
-            .into_iter()
-            .find(|name| !config.allow.contains(*name))
-        {
-            return Err(of_type(Error::usage(format!(
-                "asks for the capability `{refused}`, which this host does not allow"
-            )))
-            .hint(format!(
-                "to allow it, name {refused:?} in [capabilities] allow of hardstop.toml"
-            )));
-        }
+        capability::check(&name, &asked.capabilities, config).map_err(of_type)?;
         for (which, schema) in [
             ("input", &description.input_schema),
             ("output", &description.output_schema),

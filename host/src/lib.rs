@@ -18,6 +18,7 @@ pub mod config;
 pub mod deploy;
 pub mod error;
 pub mod memory;
+mod secret;
 pub mod service;
 pub mod telemetry;
 pub mod worker;

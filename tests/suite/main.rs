@@ -29,6 +29,7 @@ mod crash;
 mod dead_letter;
 mod explain;
 mod external;
+mod http;
 mod job;
 mod lineage;
 mod mass;

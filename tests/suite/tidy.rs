@@ -19,7 +19,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "hardstop-sandbox",
-        &["hardstop-domain", "wasmparser", "wasmtime", "wasmtime-wasi"],
+        &[
+            "hardstop-domain",
+            "wasmparser",
+            "wasmtime",
+            "wasmtime-wasi",
+            "wasmtime-wasi-http",
+        ],
     ),
     (
         "hardstop",
@@ -64,6 +70,7 @@ const KEPT: &[&str] = &[
     "wasmparser",
     "wasmtime",
     "wasmtime-wasi",
+    "wasmtime-wasi-http",
     "wit-bindgen",
 ];
 

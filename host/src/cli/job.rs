@@ -297,6 +297,15 @@ fn usage_line(usage: &Usage) -> String {
     if let Some(fuel) = usage.fuel {
         let _ = write!(text, ", fuel {fuel}");
     }
+    if usage.detail.http_requests > 0 {
+        let _ = write!(
+            text,
+            ", {} HTTP requests ({} out, {} in)",
+            usage.detail.http_requests,
+            format_size(usage.detail.http_request_bytes),
+            format_size(usage.detail.http_response_bytes)
+        );
+    }
     if usage.log_bytes_dropped > 0 {
         let _ = write!(
             text,

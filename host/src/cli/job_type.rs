@@ -219,7 +219,7 @@ fn push_runs(text: &mut String, spec: &TypeSpec) {
         spec.snooze.count_max,
         format_duration_ms(spec.snooze.total_max)
     );
-    let capabilities = spec.capabilities.names();
+    let capabilities = spec.capabilities.describe();
     let _ = writeln!(
         text,
         "may use     {}",

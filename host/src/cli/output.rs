@@ -191,6 +191,14 @@ pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64, children: u64) ->
         let used = match name {
             LimitName::Input => input_bytes,
             LimitName::Children => children,
+            // Most handlers send no request, and need no rows about them.
+            LimitName::HttpRequests
+            | LimitName::HttpRequestBytes
+            | LimitName::HttpResponseBytes
+                if usage.detail.http_requests == 0 =>
+            {
+                return None;
+            }
             name => usage.of(name)?,
         };
         let limit = limits.get(name)?;

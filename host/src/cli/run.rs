@@ -5,6 +5,8 @@ mod repeat;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use hardstop_domain::capability::HttpCapability;
+use hardstop_domain::capability::http::HttpRules;
 use hardstop_domain::profile::{Near, near};
 use hardstop_domain::{
     Blocker, BlockerEnd, Capabilities, ChainId, JobId, LimitName, Limits, Lineage, LogEntry,
@@ -223,15 +225,27 @@ fn grant(
         let capabilities = Capabilities {
             chains: args.allow_chains,
             config: args.config_values.iter().cloned().collect(),
+            http: HttpCapability {
+                allow: HttpRules::try_from(args.allow_http.clone())
+                    .map_err(|error| Error::usage(format!("--allow-http: {error}")))?,
+            },
+            secrets: args.secrets.iter().cloned().collect(),
         };
+        capabilities.check().map_err(Error::usage)?;
         return Ok((
             Limits::for_type(ceiling, &asked).map_err(limit_error)?,
             capabilities,
         ));
     };
-    if args.allow_chains || !args.config_values.is_empty() || args.stack.is_some() {
+    if args.allow_chains
+        || !args.config_values.is_empty()
+        || !args.allow_http.is_empty()
+        || !args.secrets.is_empty()
+        || args.stack.is_some()
+    {
         return Err(Error::usage(
-            "--allow-chains, --config-value and --stack are for a bare component",
+            "--allow-chains, --config-value, --allow-http, --secret and --stack are for a bare \
+             component",
         )
         .hint(format!("set them in {}", file.path.display())));
     }

@@ -131,6 +131,10 @@ impl fmt::Display for OutcomeKind {
 
 /// What an attempt came to.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each attempt, never many"
+)]
 pub enum Outcome {
     /// The output, JSON text.
     Completed {
@@ -261,6 +265,15 @@ pub struct UsageDetail {
     /// Progress reports that were not passed on, over the limit on their rate.
     #[serde(skip_serializing_if = "is_zero")]
     pub progress_dropped: u64,
+    /// HTTP requests that were let through.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub http_requests: u64,
+    /// Bytes that they sent, headers included.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub http_request_bytes: u64,
+    /// Bytes that came back, headers included.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub http_response_bytes: u64,
 }
 
 impl UsageDetail {

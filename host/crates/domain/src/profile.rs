@@ -27,6 +27,9 @@ impl Usage {
             LimitName::Output => Some(self.output_bytes),
             LimitName::Log => Some(self.log_bytes),
             LimitName::LogLines => Some(self.detail.log_lines),
+            LimitName::HttpRequests => Some(self.detail.http_requests),
+            LimitName::HttpRequestBytes => Some(self.detail.http_request_bytes),
+            LimitName::HttpResponseBytes => Some(self.detail.http_response_bytes),
             LimitName::Memories
             | LimitName::Tables
             | LimitName::TableElements
@@ -38,7 +41,9 @@ impl Usage {
             | LimitName::ProgressRate
             | LimitName::Children
             | LimitName::Depth
-            | LimitName::Descendants => None,
+            | LimitName::Descendants
+            | LimitName::HttpConnections
+            | LimitName::DnsLookups => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How a sandbox is set up, and why one cannot be.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hardstop_domain::Limits;
@@ -8,6 +9,8 @@ use hardstop_domain::quantity::format_size;
 use crate::cache::CacheError;
 use crate::compile::CompileConfig;
 use crate::structure::StructureLimits;
+use crate::http::HttpConfig;
+use crate::secret::SecretConfig;
 
 /// How many engines a sandbox keeps: one per [`Profile`](crate::Profile).
 ///
@@ -36,10 +39,14 @@ pub struct SandboxConfig {
     pub compile: CompileConfig,
     /// How long a guest runs before its limits are looked at again and others may have the thread.
     pub tick: Duration,
+    /// Where guests may send requests.
+    pub http: HttpConfig,
+    /// The secrets that they may use.
+    pub secrets: SecretConfig,
 }
 
 impl Default for SandboxConfig {
-    /// One thread per core, 64 attempts at once, components of up to 32 MiB, 1 ms.
+    /// One thread per core, 64 attempts at once, components of up to 32 MiB, 1 ms, no HTTP and no secrets.
     fn default() -> Self {
         Self {
             guest_threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -49,6 +56,8 @@ impl Default for SandboxConfig {
             structure: StructureLimits::default(),
             compile: CompileConfig::default(),
             tick: Duration::from_millis(1),
+            http: HttpConfig::default(),
+            secrets: SecretConfig::default(),
         }
     }
 }
@@ -111,6 +120,17 @@ pub enum SandboxError {
         name: &'static str,
         /// What the operating system said.
         source: std::io::Error,
+    },
+    /// A file with certificates cannot be used.
+    #[error(
+        "cannot use the certificates of `extra_roots` in {}: {reason}; name files in PEM form",
+        .path.display()
+    )]
+    Roots {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// wasmtime could not set up an engine.
     #[error(

@@ -128,6 +128,11 @@ impl Prepared {
             depth_max: 0,
             descendants_max: 0,
             progress_per_s_max: 0,
+            http_requests_max: 0,
+            http_connections_max: 0,
+            http_request_bytes_max: 0,
+            http_response_bytes_max: 0,
+            dns_lookups_max: 0,
             ..Limits::default()
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hardstop_domain::outcome::UsageDetail;
-use hardstop_domain::{Capabilities, Limits, NewChain, Usage};
+use hardstop_domain::{Capabilities, LimitHit, Limits, NewChain, Usage};
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::account::Account;
@@ -17,7 +17,8 @@ use crate::journal::{Journal, Said, Watch};
 use crate::limiter::{Limiter, Refused};
 use crate::lock::lock;
 use crate::prepare::Prepared;
-use crate::state::{Grant, State};
+use crate::secret::Secrets;
+use crate::state::{Grant, Parts, State};
 
 /// What a call may copy on top of the largest output: names, fields, messages.
 const HOSTCALL_BYTES_SLACK: u64 = 1 << 20;
@@ -59,6 +60,8 @@ pub(crate) struct Remains {
 pub(crate) struct Effects {
     pub(crate) children: Vec<NewChain>,
     pub(crate) refusals: Vec<hardstop_domain::capability::Refusal>,
+    /// The first limit on HTTP that was reached.
+    pub(crate) http_limit: Option<LimitHit>,
     /// The first growth of memory or tables that was refused.
     pub(crate) growth_refused: Option<Refused>,
     /// How much could pass in one call.
@@ -88,15 +91,18 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
     let hostcall_bytes_max = limits
         .host_call_bytes_max
         .max(limits.output_bytes_max + HOSTCALL_BYTES_SLACK);
-    let state = State::new(
-        &limits,
-        Limiter::new(&limits, ceiling),
-        Journal::new(&limits, started, watch),
+    let redactor = grant.secrets.redactor();
+    let state = State::new(Parts {
+        limiter: Limiter::new(&limits, ceiling),
+        journal: Journal::new(&limits, started, watch, redactor),
         grant,
         children,
-        account.clone(),
-        deadline,
-    );
+        account: account.clone(),
+        snapshot: Snapshot::new(deadline, cpu_time_max),
+        limits: limits.clone(),
+        client: prepared.shared.client.clone(),
+        secret_config: prepared.shared.config.secrets.clone(),
+    });
     let mut store = Store::new(&prepared.class.engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(hostcall_bytes_max).unwrap_or(usize::MAX));
@@ -120,6 +126,7 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
     };
 
     let fuel_used = fuel.map(|fuel| fuel - store.get_fuel().unwrap_or(fuel));
+    let (http, http_limit) = store.data().http_tally();
     let State {
         limiter,
         journal,
@@ -148,13 +155,17 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
                 log_lines: said.entries.len() as u64,
                 log_lines_dropped: said.entries_dropped,
                 progress_dropped: said.progress_dropped,
+                http_requests: http.requests,
+                http_request_bytes: http.request_bytes,
+                http_response_bytes: http.response_bytes,
             },
         },
         said,
         grant,
         effects: Effects {
             children: children.into_started(),
-            refusals,
+            refusals: refusals.take(),
+            http_limit,
             growth_refused: limiter.refused(),
             hostcall_bytes_max,
             frames,
@@ -197,6 +208,7 @@ impl Grant {
             capabilities: Capabilities::default(),
             input_bytes_max: 0,
             trace_parent: None,
+            secrets: Secrets::default(),
         }
     }
 }

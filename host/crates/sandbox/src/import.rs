@@ -2,8 +2,10 @@
 
 mod chains;
 mod config;
+mod http;
 mod log;
 mod progress;
+mod secrets;
 
 pub(crate) use chains::{NewJobError, continuation};
 
@@ -15,15 +17,18 @@ use crate::binding::JobComponent;
 use crate::state::State;
 
 /// The interfaces that a component may import, as prefixes of their names.
-pub(crate) const OFFERED: [&str; 11] = [
+pub(crate) const OFFERED: [&str; 14] = [
     "hardstop:job/types@",
     "hardstop:job/log@",
     "hardstop:job/progress@",
     "hardstop:job/chains@",
     "hardstop:job/config@",
+    "hardstop:job/secrets@",
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
+    "wasi:http/outgoing-handler@",
+    "wasi:http/types@",
     "wasi:io/",
     "wasi:random/",
     "wasi:sockets/",
@@ -38,6 +43,7 @@ pub(crate) const OFFERED: [&str; 11] = [
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     JobComponent::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
 
     // Once more, with getters that take note: they are called at each call of the interface.
     linker.allow_shadowing(true);
@@ -53,6 +59,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         state.refuse_network();
         state.sockets()
     })?;
+    http::name_errors_of_bodies(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use hardstop_domain::Limits;
 use hardstop_domain::outcome::{LogEntry, LogLevel, Progress};
 
+use crate::redaction::Redactor;
+
 /// The longest line of standard output or standard error, in bytes. A longer one is split.
 const LINE_BYTES_MAX: usize = 8 << 10;
 /// How much of a panic's message is kept for the outcome, in bytes.
@@ -50,6 +52,7 @@ pub(crate) struct Journal {
     error: Vec<u8>,
     panic: Panic,
     watch: Option<Arc<dyn Watch>>,
+    redactor: Redactor,
 }
 
 /// The message of a panic, caught in passing: it must reach the outcome even if the log is full.
@@ -63,7 +66,12 @@ enum Panic {
 }
 
 impl Journal {
-    pub(crate) fn new(limits: &Limits, started: Instant, watch: Option<Arc<dyn Watch>>) -> Self {
+    pub(crate) fn new(
+        limits: &Limits,
+        started: Instant,
+        watch: Option<Arc<dyn Watch>>,
+        redactor: Redactor,
+    ) -> Self {
         Self {
             started,
             bytes_max: limits.log_bytes_max,
@@ -79,6 +87,7 @@ impl Journal {
             error: Vec::new(),
             panic: Panic::None,
             watch,
+            redactor,
         }
     }
 
@@ -87,8 +96,13 @@ impl Journal {
     /// An entry costs what it would take as a line of text: the message and its end, and each
     /// field's name and value and the two signs around them. What it takes in memory and in the
     /// database is bounded too, at four times the budget, which only entries and fields that are all
-    /// but empty reach.
+    /// but empty reach. Secrets are blacked out before anything else.
     pub(crate) fn add(&mut self, level: LogLevel, message: String, fields: Vec<(String, String)>) {
+        let message = self.redactor.text(message);
+        let fields: Vec<(String, String)> = fields
+            .into_iter()
+            .map(|(name, value)| (self.redactor.text(name), self.redactor.text(value)))
+            .collect();
         let fields_bytes: usize = fields
             .iter()
             .map(|(name, value)| name.len() + value.len() + 2)
@@ -165,7 +179,7 @@ impl Journal {
         } else {
             fraction.clamp(0.0, 1.0)
         };
-        let message = message.map(|text| cut(text, PROGRESS_BYTES_MAX));
+        let message = message.map(|text| cut(self.redactor.text(text), PROGRESS_BYTES_MAX));
         let progress = Progress { fraction, message };
         if self.rate.admits(self.started.elapsed())
             && let Some(watch) = &self.watch
@@ -296,7 +310,7 @@ mod tests {
             log_lines_max: 100,
             ..Limits::default()
         };
-        Journal::new(&limits, Instant::now(), None)
+        Journal::new(&limits, Instant::now(), None, Redactor::default())
     }
 
     #[test]

@@ -70,6 +70,11 @@ pub(crate) fn failure(remains: &Remains, limits: &Limits) -> Option<Failure> {
 fn good(outcome: wit::Outcome, remains: &mut Remains, limits: &Limits) -> Outcome {
     match outcome {
         wit::Outcome::Complete(output) => {
+            // What is far too large is not even searched for secrets.
+            let output = match output.len() as u64 > limits.output_bytes_max {
+                true => output,
+                false => remains.grant.secrets.redactor().json(output),
+            };
             let bytes = output.len() as u64;
             remains.usage.output_bytes = bytes;
             if bytes > limits.output_bytes_max {
@@ -106,9 +111,11 @@ fn failed(failure: wit::Failure, remains: &mut Remains, limits: &Limits) -> Fail
         wit::FailureKind::Retryable => OutcomeKind::FailedRetryable,
         wit::FailureKind::Fatal => OutcomeKind::FailedFatal,
     };
+    let redactor = remains.grant.secrets.redactor();
+    let message = redactor.text(failure.message);
     let details_bytes = failure.details.as_ref().map_or(0, String::len) as u64;
-    remains.usage.output_bytes = failure.message.len() as u64 + details_bytes;
-    let mut made = Failure::new(kind, cut(failure.message, MESSAGE_BYTES_MAX));
+    remains.usage.output_bytes = message.len() as u64 + details_bytes;
+    let mut made = Failure::new(kind, cut(message, MESSAGE_BYTES_MAX));
     made.retry_after_ms = failure.retry_after_ms;
     made.details = failure.details.map(|details| {
         let dropped = |bytes: u64| {
@@ -119,8 +126,12 @@ fn failed(failure: wit::Failure, remains: &mut Remains, limits: &Limits) -> Fail
         if details_bytes > limits.output_bytes_max {
             return dropped(details_bytes);
         }
+        let details = redactor.json(details);
         if json::check(&details).is_ok() {
-            return details;
+            return match details.len() as u64 {
+                bytes if bytes > limits.output_bytes_max => dropped(bytes),
+                _ => details,
+            };
         }
         // A program that reads details should find JSON there, whatever the handler wrote. Written as
         // JSON, text can be six times as long.
@@ -205,6 +216,10 @@ fn laid_to(mut failure: Failure, remains: &Remains) -> Failure {
         };
         failure.kind = OutcomeKind::Denied;
         failure.refusal = Some(refusal.clone());
+    } else if let Some(hit) = remains.effects.http_limit {
+        let cause = of_limit(failure.kind, "sent or got", hit);
+        failure.message = format!("{}; then: {}", cause.message, failure.message);
+        failure.limit = cause.limit;
     }
     failure
 }
@@ -275,6 +290,21 @@ fn of_limit(kind: OutcomeKind, doing: &str, hit: LimitHit) -> Failure {
         LimitName::WallTimeout => format!("{doing} {used} of wall time: limit `{name}` = {limit}"),
         LimitName::CpuTime => format!("{doing} {used} on the CPU: limit `{name}` = {limit}"),
         LimitName::Fuel | LimitName::Stack => format!("{doing} limit `{name}` = {limit}"),
+        LimitName::HttpRequests => {
+            format!("sent HTTP request {used} of the attempt: limit `{name}` = {limit}")
+        }
+        LimitName::HttpConnections => {
+            format!("had {used} HTTP requests under way at once: limit `{name}` = {limit}")
+        }
+        LimitName::HttpRequestBytes => {
+            format!("sent {used} in HTTP requests: limit `{name}` = {limit}")
+        }
+        LimitName::HttpResponseBytes => {
+            format!("got {used} in HTTP responses: limit `{name}` = {limit}")
+        }
+        LimitName::DnsLookups => {
+            format!("had host name {used} looked up: limit `{name}` = {limit}")
+        }
         _ => {
             let what = name.key().replace('_', " ");
             format!("{doing} {used} of {what}: limit `{name}` = {limit}")

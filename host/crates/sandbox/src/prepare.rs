@@ -257,11 +257,13 @@ fn check_world(outline: &Outline) -> Result<(), PrepareError> {
             continue;
         }
         let remedy = match name {
-            _ if name.starts_with("wasi:http/") => "this version grants no HTTP",
+            _ if name.starts_with("wasi:http/") => {
+                "a job sends requests (`wasi:http/outgoing-handler`) and receives none"
+            }
             _ if name.starts_with("hardstop:job/") => {
                 "build it against this host's version of the SDK"
             }
-            _ => "a job may import `hardstop:job` and WASI 0.2 (clocks, random, io, cli)",
+            _ => "a job may import `hardstop:job` and WASI 0.2 (clocks, random, io, cli, http)",
         };
         return wrong(format!(
             "it imports `{}`, which the host does not offer; {remedy}",

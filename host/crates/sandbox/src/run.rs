@@ -76,6 +76,22 @@ impl Prepared {
                  of this attempt; this is a defect of the host",
             ));
         }
+        let opening = self
+            .shared
+            .config
+            .secrets
+            .open(&attempt.type_name, &attempt.capabilities);
+        let secrets = tokio::select! {
+            biased;
+            stop = stop.raised() => return Report::not_started(outcome::stopped_before(stop)),
+            secrets = opening => match secrets {
+                Ok(secrets) => secrets,
+                Err(error) => return Report::not_started(Failure::new(
+                    OutcomeKind::FailedRetryable,
+                    error.to_string(),
+                )),
+            },
+        };
         let slots = self.shared.slots.clone();
         let slot = tokio::select! {
             biased;
@@ -105,6 +121,7 @@ impl Prepared {
                 capabilities: attempt.capabilities,
                 input_bytes_max: attempt.limits.input_bytes_max,
                 trace_parent: attempt.trace_parent,
+                secrets,
             },
             children: Children::new(
                 attempt.limits.clone(),

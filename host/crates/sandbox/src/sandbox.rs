@@ -11,6 +11,7 @@ use crate::cache::Cache;
 use crate::compile::Compiler;
 use crate::config::{PROFILES_MAX, SandboxConfig, SandboxError};
 use crate::engine::Engines;
+use crate::http::Client;
 use crate::queue::Queue;
 use crate::ticker::{Ticker, prefer_this_thread};
 
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Arc<Queue>,
     /// As many permits as the pools have slots.
     pub(crate) slots: Arc<Semaphore>,
+    /// Sends guests' requests, on threads of its own.
+    pub(crate) client: Arc<Client>,
     /// Drives the timers of guests that wait. Its one thread runs no guest.
     timer: Option<Runtime>,
 }
@@ -71,6 +74,7 @@ impl Sandbox {
             ticker,
             queue: Queue::new(),
             slots: Arc::new(Semaphore::new(config.instances_max as usize)),
+            client: Arc::new(Client::new(&config.http)?),
             timer: Some(timer),
             config,
         };

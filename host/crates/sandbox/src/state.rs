@@ -1,18 +1,20 @@
 //! What the host keeps beside one instance: the data of its store.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use hardstop_domain::capability::Refusal;
-use hardstop_domain::{Capabilities, ChainId, Limits, TypeName};
+use hardstop_domain::{Capabilities, ChainId, LimitHit, Limits, TypeName};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::account::Account;
 use crate::backtrace::Snapshot;
 use crate::children::Children;
+use crate::http::{Client, Meter, Order, Session, Tally};
 use crate::journal::{Journal, Stream};
 use crate::limiter::Limiter;
+use crate::refusal::Refusals;
+use crate::secret::{SecretConfig, Secrets};
 use crate::stdio::LogStream;
 
 /// How many entries of the host's table one handle of a guest may take: a pollable has one, what it waits for
@@ -20,8 +22,6 @@ use crate::stdio::LogStream;
 const ENTRIES_PER_HANDLE: usize = 4;
 /// How many random bytes a guest may ask for in one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
-/// How many different refused calls are remembered.
-const REFUSALS_MAX: usize = 16;
 
 /// The data of an attempt's store.
 pub(crate) struct State {
@@ -29,13 +29,23 @@ pub(crate) struct State {
     pub(crate) journal: Arc<Mutex<Journal>>,
     pub(crate) grant: Grant,
     pub(crate) children: Children,
-    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) refusals: Refusals,
+    /// The operator's side of secrets, for refusals.
+    pub(crate) secret_config: SecretConfig,
     pub(crate) account: Arc<Account>,
     /// Where the guest was at one of the last ticks before its limit.
     pub(crate) snapshot: Snapshot,
     table: ResourceTable,
     /// Built when the guest first asks for it: many handlers never do.
     wasi: Option<WasiCtx>,
+    http: Http,
+}
+
+/// What a guest's requests need. The session is made with the first one.
+struct Http {
+    client: Arc<Client>,
+    limits: Limits,
+    session: Option<(Session, Arc<Meter>)>,
 }
 
 /// What the guest may do, and in whose name.
@@ -47,6 +57,8 @@ pub(crate) struct Grant {
     pub(crate) capabilities: Capabilities,
     pub(crate) input_bytes_max: u64,
     pub(crate) trace_parent: Option<String>,
+    /// The secrets that the type asks for and may use.
+    pub(crate) secrets: Secrets,
 }
 
 impl Grant {
@@ -56,40 +68,79 @@ impl Grant {
     }
 }
 
+/// What a store's data is made of.
+pub(crate) struct Parts {
+    pub(crate) limiter: Limiter,
+    pub(crate) journal: Journal,
+    pub(crate) grant: Grant,
+    pub(crate) children: Children,
+    pub(crate) account: Arc<Account>,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) limits: Limits,
+    pub(crate) client: Arc<Client>,
+    pub(crate) secret_config: SecretConfig,
+}
+
 impl State {
-    pub(crate) fn new(
-        limits: &Limits,
-        limiter: Limiter,
-        journal: Journal,
-        grant: Grant,
-        children: Children,
-        account: Arc<Account>,
-        deadline: Instant,
-    ) -> Self {
-        let handles_max = usize::try_from(limits.handles_max).unwrap_or(usize::MAX);
-        let cpu_time_max = Duration::from_millis(limits.cpu_time_ms);
+    pub(crate) fn new(parts: Parts) -> Self {
+        let handles_max = usize::try_from(parts.limits.handles_max).unwrap_or(usize::MAX);
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles_max.saturating_mul(ENTRIES_PER_HANDLE));
         Self {
-            limiter,
-            journal: Arc::new(Mutex::new(journal)),
-            grant,
-            children,
-            refusals: Vec::new(),
-            account,
-            snapshot: Snapshot::new(deadline, cpu_time_max),
+            limiter: parts.limiter,
+            journal: Arc::new(Mutex::new(parts.journal)),
+            grant: parts.grant,
+            children: parts.children,
+            refusals: Refusals::default(),
+            secret_config: parts.secret_config,
+            account: parts.account,
+            snapshot: parts.snapshot,
             table,
             wasi: None,
+            http: Http {
+                client: parts.client,
+                limits: parts.limits,
+                session: None,
+            },
         }
     }
 
     /// Records a refused call, and hands out the text for the guest.
     pub(crate) fn refuse(&mut self, refusal: Refusal) -> String {
         let text = format!("{}; to grant it:\n{}", refusal.rule, refusal.grant);
-        if self.refusals.len() < REFUSALS_MAX && !self.refusals.contains(&refusal) {
-            self.refusals.push(refusal);
-        }
+        self.refusals.add(refusal);
         text
+    }
+
+    /// The state of the guest's requests, and its handles.
+    pub(crate) fn http_session(&mut self) -> (&mut Session, &mut ResourceTable) {
+        let Http {
+            client,
+            limits,
+            session,
+        } = &mut self.http;
+        let (session, _) = session.get_or_insert_with(|| {
+            let meter = Meter::new(limits.clone());
+            let order = Order {
+                client: client.clone(),
+                type_name: self.grant.name().to_owned(),
+                allow: self.grant.capabilities.http.allow.clone(),
+                secrets: self.grant.secrets.clone(),
+                trace_parent: self.grant.trace_parent.clone(),
+                meter: meter.clone(),
+                refusals: self.refusals.clone(),
+            };
+            (Session::new(order, limits.http_connections_max), meter)
+        });
+        (session, &mut self.table)
+    }
+
+    /// What the guest's requests came to, and the first of their limits that was reached.
+    pub(crate) fn http_tally(&self) -> (Tally, Option<LimitHit>) {
+        match &self.http.session {
+            Some((_, meter)) => meter.read(),
+            None => (Tally::default(), None),
+        }
     }
 
     /// Records an attempt to reach the network, for which there is no grant.

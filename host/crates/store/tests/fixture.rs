@@ -449,6 +449,9 @@ pub fn usage() -> Usage {
         log_bytes_dropped: 1,
         detail: UsageDetail {
             log_lines: 1,
+            http_requests: 2,
+            http_request_bytes: 300,
+            http_response_bytes: 4_000,
             ..UsageDetail::default()
         },
     }

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hardstop_domain::capability::http::HttpRule;
+use hardstop_domain::capability::secret::{SecretName, SecretUse};
 use hardstop_domain::quantity::{parse_duration, parse_size};
 use hardstop_domain::{ChainId, JobId, OnBlockerFailure, State, Timestamp, TypeName};
 
@@ -142,6 +144,14 @@ pub struct RunArgs {
     /// Grant a bare component a configuration value. May be given again.
     #[arg(long = "config-value", value_parser = key_value, value_name = "KEY=VALUE")]
     pub config_values: Vec<(String, String)>,
+    /// For a bare component: ask for HTTP to such as `https://api.example.com`. The operator's
+    /// configuration must allow it, too.
+    #[arg(long = "allow-http", value_name = "RULE")]
+    pub allow_http: Vec<HttpRule>,
+    /// For a bare component: ask for a secret, as `placeholder` or `readable`. The operator's
+    /// configuration must allow it, too.
+    #[arg(long = "secret", value_parser = secret_use, value_name = "NAME=USE")]
+    pub secrets: Vec<(SecretName, SecretUse)>,
 }
 
 /// `hardstop deploy`.
@@ -369,6 +379,17 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn size(text: &str) -> Result<u64, String> {
     parse_size(text).map_err(|error| error.to_string())
+}
+
+fn secret_use(text: &str) -> Result<(SecretName, SecretUse), String> {
+    let (name, used) = text
+        .split_once('=')
+        .ok_or("write NAME=placeholder or NAME=readable")?;
+    let used = [SecretUse::Placeholder, SecretUse::Readable]
+        .into_iter()
+        .find(|it| it.name() == used)
+        .ok_or_else(|| format!("`{used}` is not placeholder or readable"))?;
+    Ok((name.parse().map_err(|error| format!("{error}"))?, used))
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -215,6 +215,26 @@ limits! {
     Descendants descendants descendants_max: u64, Count {
         default: 10_000, ceiling: 100_000, minimum: 0
     }
+    /// HTTP requests that one attempt may send.
+    HttpRequests http_requests http_requests_max: u64, Count {
+        default: 100, ceiling: 10_000, minimum: 0
+    }
+    /// HTTP requests that may be under way at once, each on a connection of its own.
+    HttpConnections http_connections http_connections_max: u64, Count {
+        default: 4, ceiling: 64, minimum: 0
+    }
+    /// Bytes that all HTTP requests of one attempt may send, headers included.
+    HttpRequestBytes http_request_bytes http_request_bytes_max: u64, Size {
+        default: 1 << 20, ceiling: 64 << 20, minimum: 0
+    }
+    /// Bytes that all HTTP responses of one attempt may have, headers included.
+    HttpResponseBytes http_response_bytes http_response_bytes_max: u64, Size {
+        default: 8 << 20, ceiling: 256 << 20, minimum: 0
+    }
+    /// Names of hosts that one attempt may have looked up.
+    DnsLookups dns_lookups dns_lookups_max: u64, Count {
+        default: 16, ceiling: 256, minimum: 0
+    }
 }
 
 impl LimitName {

@@ -42,6 +42,8 @@ impl Host for State {
 pub(crate) enum NewJobError {
     #[error("{0}")]
     TypeName(String),
+    #[error("the next job's type has the value of a secret in its name")]
+    SecretInTypeName,
     #[error("the next job's input is {} and limit `input` = {}", format_size(*.bytes), format_size(*.limit))]
     InputTooLarge { bytes: u64, limit: u64 },
     #[error("the next job's input is not JSON: {0}")]
@@ -72,7 +74,7 @@ pub(crate) enum NewJobError {
 
 fn new_chain(mut job: wit::NextJob, grant: &Grant) -> Result<NewChain, NewJobError> {
     let dedup = job.options.dedup.take().map(|dedup| Dedup {
-        key: dedup.key,
+        key: grant.secrets.redactor().text(dedup.key),
         scope: match dedup.scope {
             wit::DedupScope::Open => DedupScope::Open,
             wit::DedupScope::Any(window_ms) => DedupScope::Any { window_ms },
@@ -104,7 +106,11 @@ pub(crate) fn continuation(
 }
 
 /// Checks a job that a guest names, and gives it an id.
-fn new_job(job: wit::NextJob, grant: &Grant) -> Result<NewJob, NewJobError> {
+fn new_job(mut job: wit::NextJob, grant: &Grant) -> Result<NewJob, NewJobError> {
+    let redactor = grant.secrets.redactor();
+    if redactor.finds(&job.type_) {
+        return Err(NewJobError::SecretInTypeName);
+    }
     let type_name: TypeName = job
         .type_
         .parse()
@@ -117,6 +123,7 @@ fn new_job(job: wit::NextJob, grant: &Grant) -> Result<NewJob, NewJobError> {
         });
     }
     json::check(&job.input).map_err(NewJobError::InputNotJson)?;
+    job.input = redactor.json(job.input);
     let options = job.options;
     let delay_ms = options.delay_ms.unwrap_or(0);
     if delay_ms > DELAY_MS_MAX {
@@ -132,7 +139,10 @@ fn new_job(job: wit::NextJob, grant: &Grant) -> Result<NewJob, NewJobError> {
     }
     let chain_id = |text: String| match text.parse() {
         Ok(id) => Ok(ChainId(id)),
-        Err(_) => Err(NewJobError::BlockerId(cut(text, ID_BYTES_SHOWN))),
+        Err(_) => Err(NewJobError::BlockerId(cut(
+            redactor.text(text),
+            ID_BYTES_SHOWN,
+        ))),
     };
     let blockers = options.blockers.into_iter().map(chain_id);
     Ok(NewJob {
@@ -164,6 +174,7 @@ mod tests {
             capabilities: Default::default(),
             input_bytes_max: 10,
             trace_parent: Some("00-a-b-01".to_owned()),
+            secrets: Default::default(),
         }
     }
 

@@ -14,7 +14,8 @@ impl Host for State {
         if let Some(value) = self.grant.capabilities.config.get(&key) {
             return Ok(value.clone());
         }
-        let refusal = Refusal::config(self.grant.name(), &cut(key, KEY_BYTES_MAX));
+        let key = cut(self.grant.secrets.redactor().text(key), KEY_BYTES_MAX);
+        let refusal = Refusal::config(self.grant.name(), &key);
         Err(self.refuse(refusal))
     }
 }

@@ -1,5 +1,6 @@
 //! Guests from `tests/guests`, and a sandbox for them.
 
+pub mod web;
 mod wrapper;
 
 use std::path::PathBuf;

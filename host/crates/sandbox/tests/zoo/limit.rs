@@ -35,6 +35,11 @@ const ELSEWHERE: &[(LimitName, &str)] = &[
     (LimitName::Children, "children"),
     (LimitName::Depth, "children"),
     (LimitName::Descendants, "children"),
+    (LimitName::HttpRequests, "http::limit"),
+    (LimitName::HttpConnections, "http::limit"),
+    (LimitName::HttpRequestBytes, "http::limit"),
+    (LimitName::HttpResponseBytes, "http::limit"),
+    (LimitName::DnsLookups, "http::limit"),
 ];
 
 #[test]

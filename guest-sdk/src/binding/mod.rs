@@ -1,10 +1,12 @@
 //! The component's side of the contract: what `wit/` says, and the plain types that the rest of
 //! this crate works with.
 
+mod http;
+
 use std::time::Duration;
 
 use crate::component::{self, Component};
-use crate::context::{self, Attempt, ConfigError, Ctx, Host};
+use crate::context::{self, Attempt, ConfigError, Ctx, Host, SecretError};
 use crate::failure::{self, Failure};
 use crate::handler::Entry;
 use crate::logger;
@@ -14,7 +16,9 @@ use crate::recorder::LogEntry;
 
 use exported::{Job, JobType};
 use wit::exports::hardstop::job::handler as exported;
-use wit::hardstop::job::{chains, config, log, progress, types};
+use wit::hardstop::job::{chains, config, log, progress, secrets, types};
+
+pub(crate) use http::fetch;
 
 /// Generated from `wit/`. Calls across the boundary are unsafe by nature; nothing else in this
 /// crate is.
@@ -170,6 +174,11 @@ pub(crate) fn start_chain(job: Parts) -> Result<String, context::StartError> {
 /// Reads a configuration value.
 pub(crate) fn config(key: &str) -> Result<String, ConfigError> {
     config::get(key).map_err(ConfigError)
+}
+
+/// Gets a secret, or its placeholder.
+pub(crate) fn secret(name: &str) -> Result<String, SecretError> {
+    secrets::get(name).map_err(SecretError)
 }
 
 /// Appends an entry to the job's log.
