@@ -1,3 +1,3 @@
 (component
-  ;; Wants to send HTTP requests.
-  (import "wasi:http/outgoing-handler@0.2.0" (instance)))
+  ;; Wants to be called by others, as if a job could receive requests.
+  (import "wasi:http/incoming-handler@0.2.0" (instance)))

@@ -82,7 +82,7 @@ async fn what_does_not_fit_the_world() {
         ),
         (
             "unknown-import",
-            "it imports `wasi:http/outgoing-handler@0.2.0`",
+            "it imports `wasi:http/incoming-handler@0.2.0`",
         ),
     ] {
         let error = refused(&wasm(name)).await;
