@@ -138,7 +138,9 @@ impl Model {
     }
 
     fn blocker_result(&self, blocker: &super::Blocker) -> BlockerResult {
+        // One that was reopened since has no result now.
         let end = blocker.closed_by.map(|id| &self.jobs[&id]);
+        let end = end.filter(|job| job.state.is_final());
         BlockerResult {
             chain_id: blocker.chain,
             state: end.map(|job| job.state),

@@ -26,6 +26,8 @@ pub struct Model {
     /// Those of them that are not final, to be found fast.
     live: BTreeSet<JobId>,
     types: BTreeMap<TypeName, TypeId>,
+    /// How many closures have led one to another: each is told a microsecond after the one before.
+    round: i64,
     /// Every settlement that was written, so that it is known when it comes again.
     settled: BTreeSet<(JobId, LeaseToken)>,
     /// How many chains descend from each root.

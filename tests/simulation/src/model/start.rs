@@ -173,13 +173,18 @@ impl Model {
             .map(|blocker| blocker.chain)
             .filter(|chain| !self.is_open(*chain))
             .collect();
+        // A new job looks for itself, in the moment in which it is made.
+        self.round -= 1;
         for chain in awaited {
             self.tell_dependents(chain);
         }
+        self.round += 1;
     }
 
-    /// Tells every job that waits for this closed chain.
+    /// Tells every job that waits for this closed chain: a round later than the chain closed. A store does it in the
+    /// next transaction, so that what becomes ready by it comes after all that was made or put off before.
     pub(super) fn tell_dependents(&mut self, chain: ChainId) {
+        self.round += 1;
         let end = self.tail(chain).expect("a closed chain").clone();
         let waits = |job: &&Job| {
             let awaits = |b: &Blocker| b.chain == chain && b.closed_by.is_none();
@@ -201,7 +206,7 @@ impl Model {
                             blocker.closed_by = Some(end.id);
                         }
                     }
-                    let (state, now) = (self.waiting_state(id), self.now);
+                    let (state, now) = (self.waiting_state(id), self.now + self.round);
                     let job = self.job_mut(id);
                     job.state = state;
                     if state != State::Blocked {
@@ -211,6 +216,7 @@ impl Model {
                 }
             }
         }
+        self.round -= 1;
     }
 }
 

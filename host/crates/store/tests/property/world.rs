@@ -150,7 +150,8 @@ impl World {
     pub async fn execute(&mut self, step: &Step) -> Answer {
         let before = self.now();
         if let Side::Model(model) = &mut self.side {
-            model.now += 1;
+            // Longer than any line of closures that one step leads to.
+            model.now += 1_000;
         }
         match step {
             Step::Start(chains) => {
