@@ -515,7 +515,7 @@ mod tests {
             ("[structure]\nnests = 1", "`nests`"),
             (
                 "[compile]\ncpu_time = '1500ms'",
-                "`compile.cpu_time` = 1s500ms",
+                "`compile.cpu_time` = 1500ms",
             ),
             ("[compile]\nmemory = '1MiB'", "`compile.memory` = 1MiB"),
             (

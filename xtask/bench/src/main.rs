@@ -5,6 +5,8 @@
 mod measure;
 mod scenario;
 
+use std::process::ExitCode;
+
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};

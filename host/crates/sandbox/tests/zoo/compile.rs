@@ -29,23 +29,38 @@ async fn prepare_in(sandbox: &Sandbox, wasm: &[u8]) -> Result<(), PrepareError> 
     sandbox.prepare(wasm, profile).await.map(|_| ())
 }
 
-/// A program that compiles in its own way.
+/// A program that compiles in its own way. One a folder.
 fn script(folder: &Path, text: &str) -> CompileConfig {
-    let program = folder.join("compiler");
-    std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let (source, program) = (folder.join("source"), folder.join("compiler"));
+    std::fs::write(&source, format!("#!/bin/sh\n{text}\n")).unwrap();
+    // Written by a process of its own: a child that another test is just starting could otherwise hold it open
+    // for writing, and then nobody can start it.
+    let installed = Command::new("install")
+        .args(["-m", "700"])
+        .args([&source, &program])
+        .status();
+    assert!(installed.unwrap().success());
     CompileConfig {
         program,
         ..config().compile
     }
 }
 
-/// One function of a megabyte that never branches: minutes and gigabytes, for a compiler.
-fn bomb() -> Vec<u8> {
-    let step = "(local.set 0 (i64.mul (i64.add (local.get 0) (local.get 1)) (local.get 0)))";
-    let body = step.repeat(100_000);
-    let text = format!("(core module $bomb (func (param i64 i64) {body}))");
-    wasm_with("echo", &text)
+/// One function of 160 KB that has twenty thousand values at hand at once: a minute, for a compiler.
+fn bomb_of_time() -> Vec<u8> {
+    let values = "local.get 0 local.get 1 i64.add local.tee 0 ".repeat(20_000);
+    let sum = "i64.mul ".repeat(19_999);
+    let body = format!("(param i64 i64) (result i64) {values} {sum}");
+    wasm_with("echo", &format!("(core module $bomb (func {body}))"))
+}
+
+/// One function of 2 MB that does nothing but call: a gigabyte, for a compiler.
+fn bomb_of_memory() -> Vec<u8> {
+    let calls = "call 1 ".repeat(1_000_000);
+    wasm_with(
+        "echo",
+        &format!("(core module $bomb (func {calls}) (func))"),
+    )
 }
 
 #[track_caller]
@@ -63,7 +78,7 @@ async fn a_bomb_runs_out_of_time() {
         cpu_time: Duration::from_secs(1),
         ..config().compile
     });
-    match prepare_in(&sandbox, &bomb()).await {
+    match prepare_in(&sandbox, &bomb_of_time()).await {
         Err(error) => {
             assert_over(&error, CompileLimit::Time);
             let text = error.to_string();
@@ -86,7 +101,7 @@ async fn a_bomb_runs_out_of_memory() {
         memory_bytes_max: 512 << 20,
         ..config().compile
     });
-    match prepare_in(&sandbox, &bomb()).await {
+    match prepare_in(&sandbox, &bomb_of_memory()).await {
         Err(error) => {
             assert_over(&error, CompileLimit::Memory);
             assert!(
@@ -164,30 +179,28 @@ async fn a_child_that_fails_is_no_fault_of_the_component() {
         program: "/nowhere/hardstop".into(),
         ..config().compile
     };
-    for (compile, expected) in [
-        (missing, "cannot start /nowhere/hardstop: "),
-        (
-            script(folder.path(), "echo no luck >&2; exit 7"),
-            "exit status: 7: no luck",
-        ),
-        (script(folder.path(), "kill -9 $$"), "signal: 9"),
+    assert_failed(missing, "cannot start /nowhere/hardstop: ").await;
+    for (text, expected) in [
+        ("echo no luck >&2; exit 7", "exit status: 7: no luck"),
+        ("kill -9 $$", "signal: 9"),
         // Code without a good end is none.
-        (
-            script(folder.path(), "printf C1code; exit 1"),
-            "exit status: 1",
-        ),
-        (script(folder.path(), "printf C"), "exit status: 0"),
+        ("printf C1code; exit 1", "exit status: 1"),
+        ("printf C", "exit status: 0"),
     ] {
-        match prepare_in(&sandbox(compile), &wasm("echo")).await {
-            Err(error @ PrepareError::Compiler { .. }) => {
-                assert!(error.to_string().contains(expected), "{expected}: {error}");
-            }
-            other => panic!("{expected}: {other:?}"),
-        }
+        assert_failed(script(folder.path(), text), expected).await;
     }
     // Nor is what it says run because it says so.
     let lies = sandbox(script(folder.path(), "printf C1code"));
     assert!(prepare_in(&lies, &wasm("echo")).await.is_err());
+}
+
+async fn assert_failed(compile: CompileConfig, expected: &str) {
+    match prepare_in(&sandbox(compile), &wasm("echo")).await {
+        Err(error @ PrepareError::Compiler { .. }) => {
+            assert!(error.to_string().contains(expected), "{expected}: {error}");
+        }
+        other => panic!("{expected}: {other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -197,7 +210,7 @@ async fn a_child_gets_no_environment() {
     let file = folder.path().join("environment");
     let compile = script(
         folder.path(),
-        &format!("exec /bin/cat /proc/$$/environ > {}", file.display()),
+        &format!("/bin/cat /proc/$$/environ > {}", file.display()),
     );
     let _ = prepare_in(&sandbox(compile), &wasm("echo")).await;
     assert_eq!(std::fs::read_to_string(file).unwrap(), "");
