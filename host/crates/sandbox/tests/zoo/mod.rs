@@ -22,7 +22,7 @@ use hardstop_domain::Outcome;
 use crate::harness::*;
 
 /// The sources of all tests, in which each guest must be named.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     include_str!("capability.rs"),
     include_str!("children.rs"),
     include_str!("compile.rs"),
