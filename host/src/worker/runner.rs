@@ -101,6 +101,7 @@ async fn attempt(
         trace_parent: job.trace_parent.clone(),
         limits,
         capabilities: spec.capabilities.clone(),
+        command: spec.command.clone().unwrap_or_default(),
         stop: signal,
         watch: None,
     };

@@ -1,7 +1,7 @@
 //! Runs one attempt at one job in a fresh WebAssembly instance, under hard limits.
 //!
 //! ```text
-//! Sandbox::new(config) -> prepare(bytes, profile) -> Prepared::run(attempt) -> Report
+//! Sandbox::new(config) -> adapt(bytes) -> prepare(bytes, profile) -> Prepared::run(attempt) -> Report
 //! ```
 //!
 //! All of wasmtime is in this crate and nothing of the database. What holds for every attempt:
@@ -21,9 +21,11 @@
 //! [`Report`]: hardstop_domain::Report
 
 mod account;
+mod adapt;
 mod backtrace;
 mod binding;
 mod children;
+mod command;
 mod config;
 mod deadline;
 mod describe;
@@ -45,6 +47,7 @@ mod stop;
 mod ticker;
 mod trap;
 
+pub use adapt::{AdaptError, adapt};
 pub use children::CHILDREN_BYTES_MAX;
 pub use config::{INSTANCES_MAX, PROFILES_MAX, SandboxConfig, SandboxError};
 pub use describe::{

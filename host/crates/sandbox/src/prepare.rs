@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hardstop_domain::quantity::format_size;
 use wasmtime::component::Component;
+use wasmtime_wasi::p2::bindings::CommandPre;
 
 use crate::binding::JobComponentPre;
 use crate::config::SandboxError;
@@ -13,6 +14,8 @@ use crate::sandbox::{Sandbox, Shared};
 use crate::state::State;
 
 const HANDLER: &str = "hardstop:job/handler@0.1.0";
+/// What a command exports, as the beginning of the name.
+const COMMAND: &str = "wasi:cli/run@0.2.";
 /// How much of a parser's or compiler's message is repeated, in bytes.
 const REASON_BYTES_MAX: usize = 1 << 10;
 
@@ -21,7 +24,21 @@ const REASON_BYTES_MAX: usize = 1 << 10;
 pub struct Prepared {
     pub(crate) shared: Arc<Shared>,
     pub(crate) class: Arc<Class>,
-    pub(crate) pre: JobComponentPre<State>,
+    pub(crate) program: Program,
+}
+
+/// What a component exports to be run by. One that exports both has a handler.
+#[derive(Clone)]
+pub(crate) enum Program {
+    Handler(JobComponentPre<State>),
+    Command(CommandPre<State>),
+}
+
+impl Prepared {
+    /// Whether it is a WASI command: it has no handler, and describes no types.
+    pub fn is_command(&self) -> bool {
+        matches!(self.program, Program::Command(_))
+    }
 }
 
 /// Why a component cannot be prepared.
@@ -100,8 +117,12 @@ impl Sandbox {
         let shared = self.shared.clone();
         let compiled = tokio::task::spawn_blocking(move || {
             let class = shared.engines.class(profile)?;
-            let pre = compile(&wasm, &class)?;
-            Ok(Prepared { shared, class, pre })
+            let program = compile(&wasm, &class)?;
+            Ok(Prepared {
+                shared,
+                class,
+                program,
+            })
         });
         compiled.await.unwrap_or_else(|error| {
             let reason = if error.is_panic() {
@@ -133,11 +154,18 @@ fn check_header(wasm: &[u8], limit: u64) -> Result<(), PrepareError> {
     Err(PrepareError::NotAComponent { what })
 }
 
-fn compile(wasm: &[u8], class: &Class) -> Result<JobComponentPre<State>, PrepareError> {
+fn compile(wasm: &[u8], class: &Class) -> Result<Program, PrepareError> {
     let component = Component::from_binary(&class.engine, wasm).map_err(refused)?;
-    check_world(&component)?;
+    let is_command = check_world(&component)?;
     let instance = class.linker.instantiate_pre(&component).map_err(unfit)?;
-    JobComponentPre::new(instance).map_err(unfit)
+    if is_command {
+        return CommandPre::new(instance)
+            .map(Program::Command)
+            .map_err(unfit);
+    }
+    JobComponentPre::new(instance)
+        .map(Program::Handler)
+        .map_err(unfit)
 }
 
 /// What the validator or compiler refused, by what it says: its errors carry no codes.
@@ -164,7 +192,8 @@ fn refused(error: wasmtime::Error) -> PrepareError {
     }
 }
 
-fn check_world(component: &Component) -> Result<(), PrepareError> {
+/// Whether all that it imports is offered, and whether it is a command rather than a handler.
+fn check_world(component: &Component) -> Result<bool, PrepareError> {
     let engine = component.engine();
     let ty = component.component_type();
     let wrong = |problem| Err(PrepareError::WrongWorld { problem });
@@ -183,18 +212,21 @@ fn check_world(component: &Component) -> Result<(), PrepareError> {
             "it imports `{name}`, which the host does not offer; {remedy}"
         ));
     }
-    let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).take(16).collect();
-    if !exports.contains(&HANDLER) {
+    let exports = || ty.exports(engine).map(|(name, _)| name);
+    let has_handler = exports().any(|name| name == HANDLER);
+    let is_command = !has_handler && exports().any(|name| name.starts_with(COMMAND));
+    if !has_handler && !is_command {
+        let exports: Vec<&str> = exports().take(16).collect();
         let found = match exports.is_empty() {
             true => "nothing".to_owned(),
             false => format!("`{}`", exports.join("`, `")),
         };
         return wrong(format!(
-            "it exports {found}, but not `{HANDLER}`; write handlers with the guest SDK, which \
-             exports it"
+            "it exports {found}, but neither `{HANDLER}` nor `wasi:cli/run`; write handlers with the \
+             guest SDK, which exports the one, or a program with a `main` function, which exports the other"
         ));
     }
-    Ok(())
+    Ok(is_command)
 }
 
 /// Names fit, types do not.
@@ -212,7 +244,7 @@ fn unfit(error: wasmtime::Error) -> PrepareError {
 }
 
 /// One line, cut.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     crate::journal::cut(line, REASON_BYTES_MAX)
 }

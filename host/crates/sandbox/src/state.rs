@@ -11,6 +11,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::account::Account;
 use crate::backtrace::Snapshot;
 use crate::children::Children;
+use crate::command::Invocation;
 use crate::journal::{Journal, Stream};
 use crate::limiter::Limiter;
 use crate::stdio::LogStream;
@@ -32,6 +33,9 @@ pub(crate) struct State {
     pub(crate) account: Arc<Account>,
     /// Where the guest was at one of the last ticks before its limit.
     pub(crate) snapshot: Snapshot,
+    /// What a command is started with. None in a component with a handler.
+    pub(crate) invocation: Option<Invocation>,
+    deadline: Instant,
     table: ResourceTable,
     /// Built when the guest first asks for it: many handlers never do.
     wasi: Option<WasiCtx>,
@@ -61,6 +65,7 @@ impl State {
         journal: Journal,
         grant: Grant,
         children: Children,
+        invocation: Option<Invocation>,
         account: Arc<Account>,
         deadline: Instant,
         cpu_time_max: std::time::Duration,
@@ -75,6 +80,8 @@ impl State {
             refusals: Vec::new(),
             account,
             snapshot: Snapshot::new(deadline, cpu_time_max),
+            invocation,
+            deadline,
             table,
             wasi: None,
         }
@@ -102,7 +109,10 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let ctx = self.wasi.get_or_insert_with(|| context(&self.journal));
+        let invocation = self.invocation.as_ref();
+        let ctx = self
+            .wasi
+            .get_or_insert_with(|| context(&self.journal, invocation, self.deadline));
         WasiCtxView {
             ctx,
             table: &mut self.table,
@@ -111,18 +121,27 @@ impl WasiView for State {
 }
 
 /// Clocks, random numbers, and streams that lead into the log. No environment, arguments, files or
-/// network: the builder grants none unless told to.
-fn context(journal: &Arc<Mutex<Journal>>) -> WasiCtx {
+/// network: the builder grants none unless told to. A command has arguments and an environment, and its
+/// standard input and output are the job's.
+fn context(
+    journal: &Arc<Mutex<Journal>>,
+    invocation: Option<&Invocation>,
+    deadline: Instant,
+) -> WasiCtx {
     let stream = |stream| LogStream {
         journal: journal.clone(),
         stream,
     };
-    WasiCtx::builder()
+    let mut builder = WasiCtx::builder();
+    builder
         .stdout(stream(Stream::Output))
         .stderr(stream(Stream::Error))
         .max_random_size(RANDOM_BYTES_MAX)
         .allow_tcp(false)
         .allow_udp(false)
-        .allow_ip_name_lookup(false)
-        .build()
+        .allow_ip_name_lookup(false);
+    if let Some(invocation) = invocation {
+        invocation.apply(&mut builder, deadline);
+    }
+    builder.build()
 }

@@ -2,6 +2,7 @@
 
 mod capability;
 mod children;
+mod command;
 mod description;
 mod kill;
 mod log;
@@ -18,9 +19,10 @@ use hardstop_domain::Outcome;
 use crate::harness::*;
 
 /// The sources of all tests, in which each guest must be named.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     include_str!("capability.rs"),
     include_str!("children.rs"),
+    include_str!("command.rs"),
     include_str!("description.rs"),
     include_str!("kill.rs"),
     include_str!("log.rs"),
