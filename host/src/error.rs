@@ -94,7 +94,9 @@ impl From<StoreError> for Error {
             StoreError::BlockerCycle(_) => {
                 Self::usage(message).hint("leave out one of these waits")
             }
-            StoreError::Invalid(_) | StoreError::DuplicateJob(_) => Self::usage(message),
+            StoreError::Invalid(_)
+            | StoreError::TooManyDescendants { .. }
+            | StoreError::DuplicateJob(_) => Self::usage(message),
             StoreError::SchemaBehind { .. } => {
                 Self::environment(message).hint("run `hardstop migrate` with the same database")
             }

@@ -178,6 +178,89 @@ fn global_flags_and_formats(kind: Kind) {
 }
 
 #[test]
+fn run_repeats_and_shows_how_use_is_distributed() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = guest("plain");
+    let plain = plain.to_str().unwrap();
+    let args = [
+        "run",
+        plain,
+        "--type",
+        "echo",
+        "-i",
+        r#"{"text":"x"}"#,
+        "--repeat",
+        "25",
+    ];
+    let said = run(folder.path(), &args).good();
+    let text = &said.stdout;
+    assert!(text.starts_with("25 of 25 runs of `echo`"), "{said:#?}");
+    assert!(text.contains("25 completed"), "{said:#?}");
+    assert!(text.contains("SUGGESTED"), "{said:#?}");
+
+    let line = [&args[..], &["-o", "json"]].concat();
+    let json = run(folder.path(), &line).good().json();
+    assert_eq!(json["outcomes"]["completed"], 25);
+    let usage = json["usage"].as_array().unwrap();
+    let output = usage.iter().find(|row| row["name"] == "output").unwrap();
+    assert_eq!((&output["min"], &output["max"]), (&12.into(), &12.into()));
+    assert_eq!(
+        output["suggested"], 32,
+        "half as much again, a power of two"
+    );
+
+    // One that fails each time says so once, and in its exit code.
+    let line = [
+        "run",
+        plain,
+        "--type",
+        "fail",
+        "-i",
+        r#"{"until":9}"#,
+        "--repeat",
+        "3",
+    ];
+    let said = run(folder.path(), &line);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert!(said.stdout.contains("3 failed-retryable"), "{said:#?}");
+    assert_eq!(
+        said.stderr.matches("attempt 1 of a job").count(),
+        1,
+        "{said:#?}"
+    );
+    let refused = run(folder.path(), &["run", plain, "--repeat", "0"]);
+    assert_eq!(refused.code, 2, "{refused:#?}");
+}
+
+#[test]
+fn run_warns_of_limits_that_were_nearly_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = guest("plain");
+    let text = "x".repeat(88);
+    let input = format!(r#"{{"text":"{text}"}}"#);
+    let line = [
+        "run",
+        plain.to_str().unwrap(),
+        "--type",
+        "echo",
+        "-i",
+        &input,
+        "--output-max",
+        "100B",
+    ];
+    let said = run(folder.path(), &line).good();
+    let warning = "warning: used 99% of limit `output` = 100B";
+    assert!(said.stderr.contains(warning), "{said:#?}");
+    let line = [&line[..], &["-o", "json"]].concat();
+    let json = run(folder.path(), &line).good().json();
+    let near = &json["near"][0];
+    assert_eq!(
+        (&near["name"], &near["percent"]),
+        (&"output".into(), &99.into())
+    );
+}
+
+#[test]
 fn run_needs_no_database_and_tells_everything() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["thumbnail", "markdown", "csv-report"] {

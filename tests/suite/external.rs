@@ -8,6 +8,7 @@ use hardstop_tests::{Database, Kind, Said, Worker, hardstop, wait_for};
 
 on_both!(
     an_approval_of_two_steps_ends_in_a_handler,
+    an_approval_goes_on_once_another_is_given,
     what_is_wrong_with_a_completion_is_said,
     nobody_completes_it_by_its_deadline,
     a_manifest_that_contradicts_itself_is_refused,
@@ -89,6 +90,46 @@ fn an_approval_of_two_steps_ends_in_a_handler(kind: Kind) {
         (&last["output"]["text"], &last["chain_id"]),
         (&"approved".into(), &first.into())
     );
+}
+
+fn an_approval_goes_on_once_another_is_given(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    deploy(&db, "1h");
+    let _worker = Worker::start(&db, &[]);
+    let [one, two] = [(); 2].map(|()| {
+        let started = db.json(&["start", "approve"]);
+        ["chain_id", "completion_token"].map(|name| started[0][name].as_str().unwrap().to_owned())
+    });
+    let go_on = |blocker: &str| {
+        let mut args = vec!["job", "complete", &one[0], "--token", &one[1]];
+        args.extend(["--continue-with", "echo", "-i", r#"{"text": "both"}"#]);
+        args.extend(["--blocker", blocker, "--on-blocker-failure", "run"]);
+        db.run(&args)
+    };
+    refused(&go_on(&one[0]), 2, &["chains block each other"]);
+    refused(&go_on(&one[1]), 2, &["there is no chain"]);
+    let said = go_on(&two[0]).good().stdout;
+    let next = said.trim().rsplit(' ').next().unwrap();
+    let job = db.job(next);
+    assert_eq!(
+        (&job["state"], &job["blockers"][0]["chain_id"]),
+        (&"blocked".into(), &two[0].clone().into())
+    );
+    db.run(&[
+        "job",
+        "fail",
+        &two[0],
+        "--token",
+        &two[1],
+        "--message",
+        "no",
+    ])
+    .good();
+    let job = db.wait_state(next, "completed");
+    assert_eq!(job["output"]["text"], "both");
+    let bare = ["job", "complete", &one[0], "--token", &one[1], "-r", "1"];
+    let bare: Vec<&str> = bare.into_iter().chain(["--blocker", &two[0]]).collect();
+    assert_eq!(db.run(&bare).code, 2, "only what goes on waits");
 }
 
 fn what_is_wrong_with_a_completion_is_said(kind: Kind) {

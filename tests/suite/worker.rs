@@ -13,7 +13,49 @@ on_both!(
     two_workers_share_the_work,
     a_new_deployment_is_served_without_a_restart,
     a_quota_bounds_a_type,
+    what_a_type_uses_is_shown_and_warned_of,
 );
+
+fn what_a_type_uses_is_shown_and_warned_of(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let worker = Worker::start(&db, &[]);
+    let none = db.run(&["type", "show", "echo"]).good().stdout;
+    assert!(!none.contains("used by the last"), "{none}");
+
+    db.start_many("echo", r#"{"text":"a word"}"#, 20);
+    // 1 KiB is 100% of what it may say.
+    let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(1_013));
+    let line = ["start", "echo", "-i", &long, "--output-max", "1KiB"];
+    db.run(&line).good();
+    db.wait_all_final();
+    worker.wait_log("an attempt came near a limit");
+    let said = worker.log();
+    let warning = said.lines().find(|line| line.contains("came near"));
+    let warning = warning.unwrap();
+    for part in ["type=echo", "limit=output", "1KiB", "percent=100"] {
+        assert!(warning.contains(part), "{warning}");
+    }
+    // One that fails is no measure of what a good one needs.
+    let line = ["start", "fail", "-i", r#"{"until":9,"fatal":true}"#];
+    db.run(&line).good();
+    db.wait_all_final();
+    let shown = db.json(&["type", "show", "echo"]);
+    assert_eq!(shown["usage"]["attempts"], 21);
+    let rows = shown["usage"]["limits"].as_array().unwrap();
+    let output = rows.iter().find(|row| row["name"] == "output").unwrap();
+    assert_eq!(
+        (&output["p50"], &output["max"]),
+        (&17.into(), &1_024.into())
+    );
+    assert_eq!(output["suggested"], 2_048, "half as much again as p99");
+    let text = db.run(&["type", "show", "echo"]).good().stdout;
+    assert!(
+        text.contains("used by the last 21 jobs that ended well"),
+        "{text}"
+    );
+    let fail = db.json(&["type", "show", "fail"]);
+    assert_eq!(fail["usage"]["attempts"], 0, "{fail}");
+}
 
 fn a_drain_waits_for_what_runs(kind: Kind) {
     let db = Database::new(kind, &["plain"]);

@@ -88,6 +88,8 @@ impl Server {
             .stderr(log);
         if durability == Durability::Off {
             server.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
+            // Tests that provoke deadlocks would wait a second for each.
+            server.args(["-c", "deadlock_timeout=100ms"]);
         }
         let process = server.spawn().context("cannot start postgres")?;
         let url = format!(

@@ -20,7 +20,13 @@ pub async fn complete(
     let (verdict, state) = match (args.continue_with, args.result) {
         (Some(type_name), _) => {
             let input = output::read_input(&args.input)?;
-            (Verdict::Continue { type_name, input }, State::Continued)
+            let verdict = Verdict::Continue {
+                type_name,
+                input,
+                blockers: args.blockers,
+                on_blocker_failure: args.on_blocker_failure.into(),
+            };
+            (verdict, State::Continued)
         }
         (None, result) => {
             let output = output::read_input(result.as_deref().unwrap_or("null"))?;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use hardstop_domain::profile::distributions;
 use hardstop_domain::quantity::format_duration_ms;
 use hardstop_domain::retry::RetryRule;
 use hardstop_domain::{LimitName, RetryPolicy, TypeSpec};
@@ -12,6 +13,9 @@ use serde_json::{Value, json};
 use super::args::TypeCommand;
 use super::{Context, output};
 use crate::error::Error;
+
+/// How many jobs tell how much of its limits a type uses.
+const USAGE_SAMPLES: u32 = 1_000;
 
 pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode, Error> {
     let service = context.service(false).await?;
@@ -50,7 +54,22 @@ pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode
         }
         TypeCommand::Show { name } => {
             let active = service.job_type(&name).await?;
-            context.output.one(&to_json(&active), || show(&active));
+            let used = service.type_usage(&active.spec.name, USAGE_SAMPLES).await?;
+            let usage = distributions(&used);
+            let mut value = to_json(&active);
+            value["usage"] = json!({ "attempts": used.len(), "limits": usage });
+            context.output.one(&value, || {
+                let mut text = show(&active);
+                if !used.is_empty() {
+                    let _ = writeln!(
+                        text,
+                        "\nused by the last {} jobs that ended well",
+                        used.len()
+                    );
+                    text.push_str(&output::distributions(&usage, &active.spec.limits));
+                }
+                text
+            });
         }
     }
     service.close().await;

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use hardstop_domain::limit::Unit;
+use hardstop_domain::profile::{Distribution, Near};
 use hardstop_domain::quantity::{format_duration_ms, format_size};
 use hardstop_domain::{Failure, LimitName, Limits, LogEntry, TypeSpec, Usage};
 use serde::Serialize;
@@ -187,24 +189,12 @@ pub fn log_line(entry: &LogEntry) -> String {
 pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64, children: u64) -> String {
     let rows = LimitName::ALL.into_iter().filter_map(|name| {
         let used = match name {
-            LimitName::WallTimeout => usage.wall_us,
-            LimitName::CpuTime => usage.cpu_us,
-            LimitName::Fuel => usage.fuel?,
-            LimitName::Memory => usage.memory_bytes_peak,
-            LimitName::Stack => return None,
             LimitName::Input => input_bytes,
-            LimitName::Output => usage.output_bytes,
-            LimitName::Log => usage.log_bytes,
             LimitName::Children => children,
-            // Of the lineage, not of the attempt.
-            LimitName::Depth | LimitName::Descendants => return None,
+            name => usage.of(name)?,
         };
         let limit = limits.get(name)?;
-        let (shown, top) = match name {
-            LimitName::WallTimeout | LimitName::CpuTime => (format_us(used), limit * 1_000),
-            LimitName::Fuel | LimitName::Children => (used.to_string(), limit),
-            _ => (format_size(used), limit),
-        };
+        let top = limit.saturating_mul(name.scale());
         let share = if top == 0 {
             0.0
         } else {
@@ -213,18 +203,81 @@ pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64, children: u64) ->
         Some([
             name.key().to_owned(),
             bar(share),
-            shown,
+            used_of(name, used),
             format!("of {}", name.format(limit)),
             format!("{:.1}%", share * 100.0),
         ])
     });
     let mut text = table(["limit", "", "used", "", ""], rows);
-    if usage.log_bytes_dropped > 0 {
+    if usage.detail.log_lines_dropped > 0 {
         let _ = writeln!(
             text,
-            "log: {} more were dropped",
+            "log: {} more entries of {} were dropped",
+            usage.detail.log_lines_dropped,
             format_size(usage.log_bytes_dropped)
         );
+    }
+    if usage.detail.progress_dropped > 0 {
+        let _ = writeln!(
+            text,
+            "progress: {} reports over the limit `progress_rate` were not passed on",
+            usage.detail.progress_dropped
+        );
+    }
+    text
+}
+
+/// How much of a limit was used, for people: as [`Usage::of`] tells it.
+pub fn used_of(name: LimitName, used: u64) -> String {
+    match name.unit() {
+        Unit::Duration => format_us(used),
+        Unit::Count => used.to_string(),
+        Unit::Size => format_size(used),
+    }
+}
+
+/// How use is distributed over attempts, against the limits.
+pub fn distributions(rows: &[Distribution], limits: &Limits) -> String {
+    let rows = rows.iter().map(|row| {
+        let name = row.name;
+        let of = |value: Option<u64>| value.map_or_else(String::new, |value| name.format(value));
+        [
+            name.key().to_owned(),
+            used_of(name, row.min),
+            used_of(name, row.p50),
+            used_of(name, row.p90),
+            used_of(name, row.p99),
+            used_of(name, row.max),
+            of(limits.get(name)),
+            of(row.suggested),
+        ]
+    });
+    table(
+        [
+            "limit",
+            "min",
+            "p50",
+            "p90",
+            "p99",
+            "max",
+            "is",
+            "suggested",
+        ],
+        rows,
+    )
+}
+
+/// A line for each limit that an attempt came near.
+pub fn near(near: &[Near]) -> String {
+    let mut text = String::new();
+    for Near {
+        name,
+        limit,
+        percent,
+    } in near
+    {
+        let limit = name.format(*limit);
+        let _ = writeln!(text, "warning: used {percent}% of limit `{name}` = {limit}");
     }
     text
 }

@@ -1,11 +1,14 @@
-//! `hardstop run`: one handler, once, without any database.
+//! `hardstop run`: one handler, without any database, once or many times in a row.
+
+mod repeat;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use hardstop_domain::profile::{Near, near};
 use hardstop_domain::{
-    Blocker, BlockerEnd, Capabilities, ChainId, Command, JobId, Limits, Lineage, LogEntry, Outcome,
-    Report, TypeName, Usage, command::CommandOutput, outcome::Progress,
+    Blocker, BlockerEnd, Capabilities, ChainId, Command, JobId, LimitName, Limits, Lineage,
+    LogEntry, Outcome, Report, TypeName, Usage, command::CommandOutput, outcome::Progress,
 };
 use hardstop_sandbox::{
     Attempt, Prepared, Profile, Sandbox, Stop, StopSignal, TypeDescription, Watch,
@@ -37,6 +40,8 @@ struct Printed<'a> {
     failure: Option<&'a hardstop_domain::Failure>,
     usage: &'a Usage,
     limits: &'a Limits,
+    /// The limits that it came near.
+    near: Vec<Near>,
     progress: Option<&'a Progress>,
     children: Vec<NextJob<'a>>,
     refusals: &'a [hardstop_domain::capability::Refusal],
@@ -110,6 +115,32 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
             .map_err(|error| deploy::prepare_error(&target.what, error))?
     };
 
+    let input_bytes = input.len() as u64 + blockers.iter().map(Blocker::bytes).sum::<u64>();
+    // The log of one run is shown as it comes; of many it would drown the numbers.
+    let live = context.output.is_human() && args.repeat.is_none();
+    let attempt = |signal: StopSignal| {
+        let id = JobId(Uuid::now_v7());
+        prepared.run(Attempt {
+            job: id,
+            chain: id.into(),
+            type_name: chosen.clone(),
+            number: 1,
+            attempts_left: 0,
+            input: input.clone(),
+            blockers: blockers.clone(),
+            lineage: Lineage::root(id.into()),
+            descendants: 0,
+            trace_parent: None,
+            limits: limits.clone(),
+            capabilities: capabilities.clone(),
+            command: command.clone(),
+            stop: signal,
+            watch: live.then(|| Arc::new(Live) as Arc<dyn Watch>),
+        })
+    };
+    if let Some(count) = args.repeat {
+        return repeat::execute(context, chosen, count, &limits, attempt).await;
+    }
     let (handle, signal) = StopSignal::pair();
     let interrupt = tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
@@ -117,28 +148,7 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
         }
         std::future::pending::<()>().await;
     });
-    let id = JobId(Uuid::now_v7());
-    let human = context.output.is_human();
-    let input_bytes = input.len() as u64 + blockers.iter().map(Blocker::bytes).sum::<u64>();
-    let report = prepared
-        .run(Attempt {
-            job: id,
-            chain: id.into(),
-            type_name: chosen.clone(),
-            number: 1,
-            attempts_left: 0,
-            input,
-            blockers,
-            lineage: Lineage::root(id.into()),
-            descendants: 0,
-            trace_parent: None,
-            limits: limits.clone(),
-            capabilities,
-            command,
-            stop: signal,
-            watch: human.then(|| Arc::new(Live) as Arc<dyn Watch>),
-        })
-        .await;
+    let report = attempt(signal).await;
     interrupt.abort();
     print(context, chosen, &report, &limits, input_bytes);
     Ok(match report.outcome {
@@ -284,7 +294,7 @@ fn grant(
     let limit_error = |error: hardstop_domain::limit::LimitError| Error::usage(error.to_string());
     let Some(file) = &target.manifest else {
         let mut asked = args.limits.patch();
-        asked.stack = args.stack;
+        asked.set(LimitName::Stack, args.stack);
         let capabilities = Capabilities {
             chains: args.allow_chains,
             config: args.config_values.iter().cloned().collect(),
@@ -350,6 +360,7 @@ fn print(context: &Context, name: &TypeName, report: &Report, limits: &Limits, i
             failure: report.outcome.failure(),
             usage: &report.usage,
             limits,
+            near: near(&report.usage, limits),
             progress: report.progress.as_ref(),
             children: report
                 .children
@@ -390,4 +401,5 @@ fn print(context: &Context, name: &TypeName, report: &Report, limits: &Limits, i
         "{}",
         output::usage(&report.usage, limits, input_bytes, children)
     );
+    eprint!("{}", output::near(&near(&report.usage, limits)));
 }

@@ -1,9 +1,7 @@
 //! Types without a handler, as a manifest describes them.
 
 use hardstop_domain::job_type::EXTERNAL_DEADLINE_MS_DEFAULT;
-use hardstop_domain::{
-    Capabilities, External, Limits, LimitsPatch, RetryPolicy, TypeName, TypeSpec,
-};
+use hardstop_domain::{Capabilities, External, LimitName, Limits, RetryPolicy, TypeName, TypeSpec};
 use serde_json::Value;
 
 use super::{ManifestFile, TypeManifest};
@@ -32,11 +30,7 @@ pub(super) fn spec(
     asked: TypeManifest,
     config: &Config,
 ) -> Result<TypeSpec, Error> {
-    let only_payloads = LimitsPatch {
-        input: asked.limits.input,
-        output: asked.limits.output,
-        ..LimitsPatch::default()
-    };
+    let has_no_meaning = |name: LimitName| !matches!(name, LimitName::Input | LimitName::Output);
     let refused = [
         ("command", asked.command.is_some()),
         ("retry", asked.retry != RetryPolicy::default()),
@@ -44,7 +38,7 @@ pub(super) fn spec(
             "capabilities",
             asked.capabilities != Capabilities::default(),
         ),
-        ("limits", asked.limits != only_payloads),
+        ("limits", asked.limits.names().any(has_no_meaning)),
     ];
     if let Some((key, _)) = refused.into_iter().find(|(_, given)| *given) {
         return Err(Error::usage(format!(

@@ -1,6 +1,6 @@
 //! Jobs that are completed from outside: with a token, before a deadline.
 
-use hardstop_domain::{JobId, NewJob, State};
+use hardstop_domain::{ChainId, JobId, NewJob, OnBlockerFailure, State};
 use hardstop_store::{Completion, ExternalAnswer, ExternalOutcome};
 use uuid::Uuid;
 
@@ -21,6 +21,10 @@ pub enum Verdict {
         type_name: String,
         /// JSON text.
         input: String,
+        /// Chains that it waits for.
+        blockers: Vec<ChainId>,
+        /// What becomes of it when one of them fails.
+        on_blocker_failure: OnBlockerFailure,
     },
     /// It failed for good.
     Fail {
@@ -50,9 +54,18 @@ impl Service {
                 self.check_output(id, &output).await?;
                 ExternalOutcome::Complete { output }
             }
-            Verdict::Continue { type_name, input } => {
+            Verdict::Continue {
+                type_name,
+                input,
+                blockers,
+                on_blocker_failure,
+            } => {
                 let catalogue = self.catalogue().await?;
-                let next = NewJob::new(JobId(Uuid::now_v7()), parse_type(&type_name)?, input);
+                let next = NewJob {
+                    blockers,
+                    on_blocker_failure,
+                    ..NewJob::new(JobId(Uuid::now_v7()), parse_type(&type_name)?, input)
+                };
                 catalogue
                     .check_start(&next, &self.ceiling)
                     .map_err(start_error)?;

@@ -13,7 +13,7 @@ mod stream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hardstop_domain::{ChainId, Digest, JobId, Limits, State, TypeName};
+use hardstop_domain::{ChainId, Digest, JobId, Limits, State, TypeName, Usage};
 use hardstop_store::{
     ActiveType, Cancelled, CancelledChain, Component, Deployment, Due, JobDetail, JobQuery,
     JobSummary, Moved, NewDeployment, Retried, Session, Store,
@@ -118,6 +118,11 @@ impl Service {
             .into_iter()
             .find(|active| active.spec.name == name)
             .ok_or_else(|| start_error(StartError::UnknownType(name)))
+    }
+
+    /// What the newest jobs of a type used that ended well, at the most so many.
+    pub async fn type_usage(&self, name: &TypeName, limit: u32) -> Result<Vec<Usage>, Error> {
+        Ok(self.store.type_usage(name, limit).await?)
     }
 
     /// One job in full.

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use hardstop_domain::TypeId;
 use hardstop_sandbox::StopSignal;
-use hardstop_store::{ClaimRequest, Settlement};
+use hardstop_store::ClaimRequest;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::sleep;
 use tracing::warn;
 
 use super::session::Lease;
+use super::settler::Ended;
 use super::{Phase, Shared, runner};
 
 /// Claims while the worker works. Ends with the drain; attempts that it started go on.
-pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Settlement>) {
+pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Ended>) {
     let mut failures = 0;
     loop {
         // The drain may begin at any wait, but a claim that was sent is always heard out: its jobs

@@ -21,6 +21,7 @@ mod execute;
 mod external;
 mod loader;
 mod maintenance;
+mod near;
 mod pause;
 mod retention;
 mod runner;
@@ -46,6 +47,7 @@ use crate::config::WorkerConfig;
 use crate::error::Error;
 pub use execute::Execute;
 pub use loader::Loader;
+use near::Warnings;
 use running::Running;
 use session::Lease;
 
@@ -80,6 +82,7 @@ struct Shared {
     /// apart from the lease, which may be none just then.
     abandoned: Mutex<HashSet<(JobId, LeaseToken)>>,
     slots: Arc<Semaphore>,
+    warnings: Warnings,
     /// The lease; none while this worker cannot be sure of it.
     lease: watch::Sender<Option<Arc<Lease>>>,
     phase: watch::Sender<Phase>,
@@ -184,6 +187,7 @@ impl Worker {
             running: Running::default(),
             abandoned: Mutex::default(),
             slots: Arc::new(Semaphore::new(config.concurrency as usize)),
+            warnings: Warnings::default(),
             lease: watch::Sender::new(Some(Arc::clone(&lease))),
             phase: watch::Sender::new(Phase::Working),
             signals: Signals::default(),

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
+use super::settler::Ended;
 use crate::catalogue::{Catalogue, Entry, StartError};
 
 /// Runs one claimed job and hands its settlement on. The slot is free when this returns.
@@ -18,7 +19,7 @@ pub async fn run(
     shared: Arc<Shared>,
     mut job: ClaimedJob,
     signal: StopSignal,
-    settlements: mpsc::Sender<Settlement>,
+    settlements: mpsc::Sender<Ended>,
     slot: OwnedSemaphorePermit,
 ) {
     let (id, token) = (job.id, job.token);
@@ -29,7 +30,8 @@ pub async fn run(
             let (report, descendants_max) = match check_job(&shared, &job, entry) {
                 Ok(limits) => {
                     let descendants_max = limits.descendants_max;
-                    let report = attempt(&shared, &mut job, spec, limits, signal).await;
+                    let report = attempt(&shared, &mut job, spec, limits.clone(), signal).await;
+                    shared.warnings.consider(&spec.name, &report.usage, &limits);
                     let report = check_starts(report, &job, &catalogue, &shared);
                     (report, descendants_max)
                 }
@@ -141,19 +143,18 @@ fn check_starts(
     report
 }
 
-fn settle(job: ClaimedJob, report: Report, spec: &TypeSpec, descendants_max: u64) -> Settlement {
+fn settle(job: ClaimedJob, report: Report, spec: &TypeSpec, descendants_max: u64) -> Ended {
     let past = Past {
         attempt: job.attempt,
         snoozes: job.snoozes,
         snoozed_ms: job.snoozed_ms,
     };
-    let decision = transition(
-        report.outcome,
-        past,
-        &spec.retry,
-        &spec.snooze,
-        fastrand::f64(),
-    );
+    let decide = |outcome| transition(outcome, past, &spec.retry, &spec.snooze, fastrand::f64());
+    let overtaken = (!report.children.is_empty()).then(|| {
+        let failure = Failure::new(OutcomeKind::FailedRetryable, "overtaken");
+        decide(Outcome::Failed(failure)).next
+    });
+    let decision = decide(report.outcome);
     if let Some(failure) = &decision.failure {
         let then = match &decision.next {
             Next::Retry { delay_ms } => format!("next attempt in {delay_ms} ms"),
@@ -168,7 +169,7 @@ fn settle(job: ClaimedJob, report: Report, spec: &TypeSpec, descendants_max: u64
     } else {
         debug!(job = %job.id, r#type = %spec.name, outcome = %decision.outcome, "attempt ended");
     }
-    Settlement {
+    let settlement = Settlement {
         job: job.id,
         token: job.token,
         next: decision.next,
@@ -180,5 +181,9 @@ fn settle(job: ClaimedJob, report: Report, spec: &TypeSpec, descendants_max: u64
         children: report.children,
         lineage: job.lineage,
         descendants_max,
+    };
+    Ended {
+        settlement,
+        overtaken,
     }
 }

@@ -10,7 +10,7 @@ use hardstop_domain::{Failure, NewJob, Next, OutcomeKind};
 use hardstop_store::{Settled, Settlement, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::{Phase, Shared};
 
@@ -19,8 +19,17 @@ const BATCH: usize = 1_000;
 /// The most bytes of outputs and inputs in one transaction, unless one alone has more.
 const BATCH_BYTES: usize = 8 << 20;
 
+/// What an attempt came to, to be written.
+pub struct Ended {
+    /// What is written.
+    pub settlement: Settlement,
+    /// What becomes of the job where others started so many chains meanwhile that its own are too many. None
+    /// where it started none.
+    pub overtaken: Option<Next>,
+}
+
 /// Writes settlements until every sender is gone.
-pub async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Settlement>) {
+pub async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Ended>) {
     let mut gathered = Vec::new();
     while queue.recv_many(&mut gathered, BATCH).await > 0 {
         let mut rest = std::mem::take(&mut gathered);
@@ -32,13 +41,14 @@ pub async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Settlement>) {
 }
 
 /// Takes from the front as many settlements as fit one transaction, and at least one.
-fn take_batch(rest: &mut Vec<Settlement>) -> Vec<Settlement> {
+fn take_batch(rest: &mut Vec<Ended>) -> Vec<Ended> {
     let mut bytes = 0;
     let count = rest
         .iter()
-        .take_while(|settlement| {
-            let fits = bytes == 0 || bytes + size(settlement) <= BATCH_BYTES;
-            bytes += size(settlement).max(1);
+        .take_while(|ended| {
+            let size = size(&ended.settlement);
+            let fits = bytes == 0 || bytes + size <= BATCH_BYTES;
+            bytes += size.max(1);
             fits
         })
         .count();
@@ -75,15 +85,23 @@ fn start_size(job: &NewJob) -> usize {
     job.input.len() + 64 * job.blockers.len()
 }
 
-async fn write(shared: &Shared, batch: Vec<Settlement>) {
+async fn write(shared: &Shared, ended: Vec<Ended>) {
+    let (batch, overtaken): (Vec<_>, Vec<_>) = ended
+        .into_iter()
+        .map(|ended| (ended.settlement, ended.overtaken))
+        .unzip();
     let answers = match send(shared, &batch).await {
         Ok(answers) => answers,
         // The store refuses bad settlements one by one; should a whole batch fail all the same,
         // what is good in it must not be lost with the rest.
         Err(error) if batch.len() > 1 => {
             warn!(%error, settlements = batch.len(), "a batch failed: writing one by one");
-            for settlement in batch {
-                Box::pin(write(shared, vec![settlement])).await;
+            for (settlement, overtaken) in batch.into_iter().zip(overtaken) {
+                let ended = Ended {
+                    settlement,
+                    overtaken,
+                };
+                Box::pin(write(shared, vec![ended])).await;
             }
             return;
         }
@@ -101,19 +119,29 @@ async fn write(shared: &Shared, batch: Vec<Settlement>) {
         shared.signals.promote.notify_one();
     }
     let mut again = Vec::new();
-    for (settlement, answer) in batch.into_iter().zip(answers) {
-        match answer {
-            Settled::Written => {}
-            Settled::Stale => warn!(
+    for ((settlement, overtaken), answer) in batch.into_iter().zip(overtaken).zip(answers) {
+        match (answer, overtaken) {
+            (Settled::Written, _) => {}
+            (Settled::Stale, _) => warn!(
                 job = %settlement.job, lease = %settlement.token, outcome = %settlement.outcome,
                 "stale settlement: the job is no longer this lease's; its effects are dropped"
             ),
-            Settled::Refused(reason) if is_bare(&settlement) => {
+            (Settled::Overtaken(reason), Some(next)) => {
+                info!(job = %settlement.job, reason, "settlement overtaken: another attempt is told of the limit");
+                again.push(Ended {
+                    settlement: failed(settlement, next, OutcomeKind::FailedRetryable, &reason),
+                    overtaken: None,
+                });
+            }
+            (Settled::Refused(reason) | Settled::Overtaken(reason), _) if is_bare(&settlement) => {
                 give_up(shared, &settlement, &reason);
             }
-            Settled::Refused(reason) => {
+            (Settled::Refused(reason) | Settled::Overtaken(reason), _) => {
                 warn!(job = %settlement.job, reason, "settlement refused: the job fails with that");
-                again.push(failed(settlement, &reason));
+                again.push(Ended {
+                    settlement: refused(settlement, &reason),
+                    overtaken: None,
+                });
             }
         }
     }
@@ -131,18 +159,20 @@ fn is_bare(settlement: &Settlement) -> bool {
 
 /// The same attempt as a fatal failure, because what it came to cannot be written; where it was one
 /// already, without what it said.
-fn failed(settlement: Settlement, reason: &str) -> Settlement {
-    let (log, progress) = match settlement.outcome {
-        OutcomeKind::FailedFatal => (Vec::new(), None),
-        _ => (settlement.log, settlement.progress),
-    };
+fn refused(mut settlement: Settlement, reason: &str) -> Settlement {
+    if settlement.outcome == OutcomeKind::FailedFatal {
+        (settlement.log, settlement.progress) = (Vec::new(), None);
+    }
+    failed(settlement, Next::Discard, OutcomeKind::FailedFatal, reason)
+}
+
+/// The same attempt as a failure.
+fn failed(settlement: Settlement, next: Next, kind: OutcomeKind, reason: &str) -> Settlement {
     Settlement {
-        next: Next::Discard,
-        outcome: OutcomeKind::FailedFatal,
-        failure: Some(Failure::new(OutcomeKind::FailedFatal, reason)),
+        next,
+        outcome: kind,
+        failure: Some(Failure::new(kind, reason)),
         children: Vec::new(),
-        log,
-        progress,
         ..settlement
     }
 }
@@ -220,22 +250,25 @@ mod tests {
             message: "said".to_owned(),
             fields: Vec::new(),
         };
-        let refused = Settlement {
+        let settlement = Settlement {
             log: vec![entry],
             ..completed(1)
         };
-        assert!(!is_bare(&refused));
-        let first = failed(refused, "no");
+        assert!(!is_bare(&settlement));
+        let first = refused(settlement, "no");
         assert_eq!(first.next, Next::Discard);
         assert_eq!(first.log.len(), 1);
         assert!(!is_bare(&first), "what it said is still there");
-        assert!(is_bare(&failed(first, "no")));
+        assert!(is_bare(&refused(first, "no")));
     }
 
     #[test]
     fn batches_are_bounded_by_bytes_and_never_empty() {
-        let mut rest: Vec<Settlement> = [BATCH_BYTES * 2, 10, BATCH_BYTES - 10, 1, 1]
-            .map(completed)
+        let mut rest: Vec<Ended> = [BATCH_BYTES * 2, 10, BATCH_BYTES - 10, 1, 1]
+            .map(|bytes| Ended {
+                settlement: completed(bytes),
+                overtaken: None,
+            })
             .into();
         let mut sizes = Vec::new();
         while !rest.is_empty() {

@@ -16,6 +16,7 @@ pub mod job;
 pub mod job_type;
 pub mod limit;
 pub mod outcome;
+pub mod profile;
 pub mod quantity;
 pub mod retry;
 pub mod schedule;
@@ -30,7 +31,9 @@ pub use id::{ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, Session
 pub use job::{Dedup, DedupScope, Lineage, NewChain, NewJob, OnBlockerFailure, State};
 pub use job_type::{External, TypeName, TypeSpec};
 pub use limit::{LimitName, Limits, LimitsPatch};
-pub use outcome::{Failure, LimitHit, LogEntry, LogLevel, Outcome, OutcomeKind, Report, Usage};
+pub use outcome::{
+    Failure, LimitHit, LogEntry, LogLevel, Outcome, OutcomeKind, Report, Usage, UsageDetail,
+};
 pub use retry::RetryPolicy;
 pub use schedule::{Missed, Overlap, ScheduleName, ScheduleSpec, Timing, Zone};
 pub use snooze::SnoozePolicy;

@@ -39,6 +39,8 @@ pub enum OutcomeKind {
     OutputTooLarge,
     /// Failed after it called what it has no grant for.
     Denied,
+    /// Ended by a limit that has no kind of its own: handles, instances, a host call.
+    LimitExceeded,
     /// Cancelled by a person or program.
     Cancelled,
     /// Stopped by the host's shutdown.
@@ -49,7 +51,7 @@ pub enum OutcomeKind {
 
 impl OutcomeKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Completed,
         Self::Continued,
         Self::Snoozed,
@@ -63,6 +65,7 @@ impl OutcomeKind {
         Self::Trapped,
         Self::OutputTooLarge,
         Self::Denied,
+        Self::LimitExceeded,
         Self::Cancelled,
         Self::Interrupted,
         Self::Lost,
@@ -84,6 +87,7 @@ impl OutcomeKind {
             Self::Trapped => 17,
             Self::OutputTooLarge => 18,
             Self::Denied => 19,
+            Self::LimitExceeded => 20,
             Self::Cancelled => 30,
             Self::Interrupted => 31,
             Self::Lost => 32,
@@ -111,6 +115,7 @@ impl OutcomeKind {
             Self::Trapped => "trapped",
             Self::OutputTooLarge => "output-too-large",
             Self::Denied => "denied",
+            Self::LimitExceeded => "limit-exceeded",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
             Self::Lost => "lost",
@@ -238,6 +243,39 @@ pub struct Usage {
     pub log_bytes: u64,
     /// Bytes of log that were dropped.
     pub log_bytes_dropped: u64,
+    /// What most attempts use nothing of.
+    #[serde(flatten)]
+    pub detail: UsageDetail,
+}
+
+/// The part of [`Usage`] that most attempts use nothing of. What is zero is not written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UsageDetail {
+    /// Entries of the log that were kept.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub log_lines: u64,
+    /// Entries of the log that were dropped.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub log_lines_dropped: u64,
+    /// Progress reports that were not passed on, over the limit on their rate.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub progress_dropped: u64,
+}
+
+impl UsageDetail {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// How serious a log entry is.

@@ -137,6 +137,8 @@ impl Prepared {
             children_max: 0,
             depth_max: 0,
             descendants_max: 0,
+            progress_per_s_max: 0,
+            ..Limits::default()
         }
     }
 }

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hardstop_domain::outcome::UsageDetail;
 use hardstop_domain::{Capabilities, Limits, NewChain, Usage};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
@@ -16,12 +17,12 @@ use crate::children::Children;
 use crate::command::Invocation;
 use crate::deadline::{Deadline, Ended};
 use crate::journal::{Journal, Said, Watch};
-use crate::limiter::Limiter;
+use crate::limiter::{Limiter, Refused};
 use crate::lock::lock;
 use crate::prepare::{Prepared, Program};
-use crate::state::{Grant, HANDLES_MAX, State};
+use crate::state::{Grant, State};
 
-/// What a host call may copy on top of the largest payload: names, fields, messages.
+/// What a call may copy on top of the largest output: names, fields, messages.
 const HOSTCALL_BYTES_SLACK: u64 = 1 << 20;
 
 /// What a guest is to do, and under which limits.
@@ -66,10 +67,8 @@ pub(crate) struct Remains {
 pub(crate) struct Effects {
     pub(crate) children: Vec<NewChain>,
     pub(crate) refusals: Vec<hardstop_domain::capability::Refusal>,
-    /// What memory would have come to with the first growth that was refused.
-    pub(crate) memory_refused: Option<u64>,
-    /// Bytes of memory that were the limit.
-    pub(crate) memory_limit: u64,
+    /// The first growth of memory or tables that was refused.
+    pub(crate) growth_refused: Option<Refused>,
     /// How much could pass in one call.
     pub(crate) hostcall_bytes_max: u64,
     /// Where the guest was when its time ran out. Empty where that is not known.
@@ -97,22 +96,23 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
     account.begin(deadline);
 
     let ceiling = prepared.shared.config.ceiling.memory_bytes_max;
-    let hostcall_bytes_max =
-        limits.output_bytes_max.max(limits.input_bytes_max) + HOSTCALL_BYTES_SLACK;
+    let hostcall_bytes_max = limits
+        .host_call_bytes_max
+        .max(limits.output_bytes_max + HOSTCALL_BYTES_SLACK);
     let state = State::new(
-        Limiter::new(limits.memory_bytes_max.min(ceiling)),
-        Journal::new(limits.log_bytes_max, started, watch),
+        &limits,
+        Limiter::new(&limits, ceiling),
+        Journal::new(&limits, started, watch),
         grant,
         children,
         invocation,
         account.clone(),
         deadline,
-        cpu_time_max,
     );
     let mut store = Store::new(&prepared.class.engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(hostcall_bytes_max).unwrap_or(usize::MAX));
-    store.set_max_component_handles(HANDLES_MAX);
+    store.set_max_component_handles(usize::try_from(limits.handles_max).unwrap_or(usize::MAX));
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
         store.data().account.note_yield();
@@ -157,14 +157,18 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
             output_bytes: invocation.as_ref().map_or(0, Invocation::output_bytes),
             log_bytes: said.bytes,
             log_bytes_dropped: said.bytes_dropped,
+            detail: UsageDetail {
+                log_lines: said.entries.len() as u64,
+                log_lines_dropped: said.entries_dropped,
+                progress_dropped: said.progress_dropped,
+            },
         },
         said,
         grant,
         effects: Effects {
             children: children.into_started(),
             refusals,
-            memory_refused: limiter.refused(),
-            memory_limit: limiter.limit(),
+            growth_refused: limiter.refused(),
             hostcall_bytes_max,
             frames,
             waiting: account.is_waiting(),

@@ -1,12 +1,11 @@
 //! What an attempt says: log entries, lines on its standard streams, progress.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use hardstop_domain::Limits;
 use hardstop_domain::outcome::{LogEntry, LogLevel, Progress};
 
-/// The most entries that a log keeps, however small they are.
-pub const LOG_ENTRIES_MAX: usize = 10_000;
 /// The longest line of standard output or standard error, in bytes. A longer one is split.
 const LINE_BYTES_MAX: usize = 8 << 10;
 /// How much of a panic's message is kept for the outcome, in bytes.
@@ -39,11 +38,14 @@ pub(crate) enum Stream {
 pub(crate) struct Journal {
     started: Instant,
     bytes_max: u64,
+    entries_max: u64,
     bytes: u64,
     weight: u64,
     dropped: u64,
+    entries_dropped: u64,
     entries: Vec<LogEntry>,
     progress: Option<Progress>,
+    rate: Rate,
     output: Vec<u8>,
     error: Vec<u8>,
     panic: Panic,
@@ -61,15 +63,18 @@ enum Panic {
 }
 
 impl Journal {
-    pub(crate) fn new(bytes_max: u64, started: Instant, watch: Option<Arc<dyn Watch>>) -> Self {
+    pub(crate) fn new(limits: &Limits, started: Instant, watch: Option<Arc<dyn Watch>>) -> Self {
         Self {
             started,
-            bytes_max,
+            bytes_max: limits.log_bytes_max,
+            entries_max: limits.log_lines_max,
             bytes: 0,
             weight: 0,
             dropped: 0,
+            entries_dropped: 0,
             entries: Vec::new(),
             progress: None,
+            rate: Rate::new(limits.progress_per_s_max),
             output: Vec::new(),
             error: Vec::new(),
             panic: Panic::None,
@@ -97,9 +102,10 @@ impl Journal {
                     .bytes_max
                     .saturating_mul(4)
                     .saturating_add(WEIGHT_SLACK)
-            || self.entries.len() >= LOG_ENTRIES_MAX
+            || self.entries.len() as u64 >= self.entries_max
         {
             self.dropped = self.dropped.saturating_add(bytes);
+            self.entries_dropped += 1;
             return;
         }
         self.bytes += bytes;
@@ -161,7 +167,9 @@ impl Journal {
         };
         let message = message.map(|text| cut(text, PROGRESS_BYTES_MAX));
         let progress = Progress { fraction, message };
-        if let Some(watch) = &self.watch {
+        if self.rate.admits(self.started.elapsed())
+            && let Some(watch) = &self.watch
+        {
             watch.progress(&progress);
         }
         self.progress = Some(progress);
@@ -177,16 +185,61 @@ impl Journal {
                 self.end_line(stream);
             }
         }
+        // Whoever watches sees the last word, whatever the rate.
+        if self.rate.withheld
+            && let (Some(watch), Some(progress)) = (&self.watch, &self.progress)
+        {
+            watch.progress(progress);
+        }
         Said {
             entries: std::mem::take(&mut self.entries),
             progress: self.progress.take(),
             bytes: self.bytes,
             bytes_dropped: self.dropped,
+            entries_dropped: self.entries_dropped,
+            progress_dropped: self.rate.dropped,
             panic: match std::mem::take(&mut self.panic) {
                 Panic::None => None,
                 Panic::Begun(text) | Panic::Whole(text) => Some(text),
             },
         }
+    }
+}
+
+/// So many in each second of the attempt.
+#[derive(Debug)]
+struct Rate {
+    per_s_max: u64,
+    second: u64,
+    admitted: u64,
+    dropped: u64,
+    /// Whether the last one was not admitted.
+    withheld: bool,
+}
+
+impl Rate {
+    fn new(per_s_max: u64) -> Self {
+        Self {
+            per_s_max,
+            second: 0,
+            admitted: 0,
+            dropped: 0,
+            withheld: false,
+        }
+    }
+
+    fn admits(&mut self, elapsed: Duration) -> bool {
+        if self.second != elapsed.as_secs() {
+            self.second = elapsed.as_secs();
+            self.admitted = 0;
+        }
+        self.withheld = self.admitted >= self.per_s_max;
+        if self.withheld {
+            self.dropped += 1;
+        } else {
+            self.admitted += 1;
+        }
+        !self.withheld
     }
 }
 
@@ -197,6 +250,8 @@ pub(crate) struct Said {
     pub(crate) progress: Option<Progress>,
     pub(crate) bytes: u64,
     pub(crate) bytes_dropped: u64,
+    pub(crate) entries_dropped: u64,
+    pub(crate) progress_dropped: u64,
     /// The message of the last panic, in one line.
     pub(crate) panic: Option<String>,
 }
@@ -235,8 +290,13 @@ pub(crate) fn cut(mut text: String, bytes_max: usize) -> String {
 mod tests {
     use super::*;
 
-    fn journal(bytes_max: u64) -> Journal {
-        Journal::new(bytes_max, Instant::now(), None)
+    fn journal(log_bytes_max: u64) -> Journal {
+        let limits = Limits {
+            log_bytes_max,
+            log_lines_max: 100,
+            ..Limits::default()
+        };
+        Journal::new(&limits, Instant::now(), None)
     }
 
     #[test]
@@ -284,10 +344,12 @@ mod tests {
         let mut journal = journal(u64::MAX);
         journal.write(Stream::Output, &vec![b'x'; LINE_BYTES_MAX * 2 + 1]);
         assert_eq!(journal.entries.len(), 2);
-        for _ in 0..LOG_ENTRIES_MAX * 2 {
+        for _ in 0..200 {
             journal.add(LogLevel::Info, String::new(), vec![]);
         }
-        assert_eq!(journal.finish().entries.len(), LOG_ENTRIES_MAX);
+        let said = journal.finish();
+        // The end of the long line came last, and there was no room for it.
+        assert_eq!((said.entries.len(), said.entries_dropped), (100, 103));
     }
 
     #[test]

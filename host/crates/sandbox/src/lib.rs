@@ -54,7 +54,7 @@ pub use describe::{
     DESCRIPTION_BYTES_MAX, DescribeError, SCHEMA_BYTES_MAX, TYPES_MAX, TypeDescription,
 };
 pub use engine::Profile;
-pub use journal::{LOG_ENTRIES_MAX, Watch};
+pub use journal::Watch;
 pub use prepare::{PrepareError, Prepared};
 pub use run::Attempt;
 pub use sandbox::Sandbox;

@@ -4,7 +4,7 @@
 //! its limit. What is left, a failure or a trap, is laid to memory where a growth had been refused
 //! before, then to a refused call where there was one, and only then to the handler itself.
 
-use hardstop_domain::quantity::{format_duration_ms, format_size};
+use hardstop_domain::quantity::format_size;
 use hardstop_domain::{Failure, LimitHit, LimitName, Limits, Outcome, OutcomeKind, Report};
 
 use crate::binding::hardstop::job::types as wit;
@@ -170,6 +170,14 @@ fn fault(error: &wasmtime::Error, remains: &Remains, limits: &Limits) -> Failure
             let hit = hit(LimitName::Output, limits.output_bytes_max, bytes);
             of_limit(kind, doing, hit)
         }
+        Cause::Limit(name) => {
+            let limit = match name {
+                LimitName::HostCall => remains.effects.hostcall_bytes_max,
+                name => limits.get(name).unwrap_or(0),
+            };
+            // How much more was asked for is known to nobody: the first one too many ended it.
+            of_limit(kind, "asked for at least", hit(name, limit, limit + 1))
+        }
         Cause::NoSlot(reason) => Failure::new(
             kind,
             format!("the host had no room for the guest: {reason}"),
@@ -189,9 +197,13 @@ fn laid_to(mut failure: Failure, remains: &Remains) -> Failure {
     if !matches!(failure.kind, FailedRetryable | FailedFatal | Trapped) {
         return failure;
     }
-    if let Some(asked) = remains.effects.memory_refused {
-        let hit = hit(LimitName::Memory, remains.effects.memory_limit, asked);
-        let cause = of_limit(OutcomeKind::OutOfMemory, "asked for", hit);
+    if let Some(refused) = remains.effects.growth_refused {
+        let hit = hit(refused.name, refused.limit, refused.asked);
+        let kind = match refused.name {
+            LimitName::Memory => OutcomeKind::OutOfMemory,
+            _ => OutcomeKind::LimitExceeded,
+        };
+        let cause = of_limit(kind, "asked for", hit);
         failure.message = format!("{}; then: {}", cause.message, failure.message);
         failure.kind = cause.kind;
         failure.limit = cause.limit;
@@ -268,33 +280,15 @@ pub(crate) fn hit(name: LimitName, limit: u64, used: u64) -> LimitHit {
 pub(crate) fn of_limit(kind: OutcomeKind, doing: &str, hit: LimitHit) -> Failure {
     let name = hit.name;
     let limit = name.format(hit.limit);
+    let used = name.format(hit.used);
     let message = match name {
-        LimitName::WallTimeout => {
-            let used = format_duration_ms(hit.used);
-            format!("{doing} {used} of wall time: limit `{name}` = {limit}")
+        LimitName::WallTimeout => format!("{doing} {used} of wall time: limit `{name}` = {limit}"),
+        LimitName::CpuTime => format!("{doing} {used} on the CPU: limit `{name}` = {limit}"),
+        LimitName::Fuel | LimitName::Stack => format!("{doing} limit `{name}` = {limit}"),
+        _ => {
+            let what = name.key().replace('_', " ");
+            format!("{doing} {used} of {what}: limit `{name}` = {limit}")
         }
-        LimitName::CpuTime => {
-            let used = format_duration_ms(hit.used);
-            format!("{doing} {used} on the CPU: limit `{name}` = {limit}")
-        }
-        LimitName::Memory => {
-            let used = format_size(hit.used);
-            format!("{doing} {used} of memory: limit `{name}` = {limit}")
-        }
-        LimitName::Output => {
-            let used = format_size(hit.used);
-            format!("{doing} {used} of output: limit `{name}` = {limit}")
-        }
-        LimitName::Input => {
-            let used = format_size(hit.used);
-            format!("{doing} {used} of input: limit `{name}` = {limit}")
-        }
-        LimitName::Fuel
-        | LimitName::Stack
-        | LimitName::Log
-        | LimitName::Children
-        | LimitName::Depth
-        | LimitName::Descendants => format!("{doing} limit `{name}` = {limit}"),
     };
     let mut failure = Failure::new(kind, message);
     failure.limit = Some(hit);

@@ -1,10 +1,10 @@
 //! What the host keeps beside one instance: the data of its store.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hardstop_domain::capability::Refusal;
-use hardstop_domain::{Capabilities, ChainId, TypeName};
+use hardstop_domain::{Capabilities, ChainId, Limits, TypeName};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -16,8 +16,9 @@ use crate::journal::{Journal, Stream};
 use crate::limiter::Limiter;
 use crate::stdio::LogStream;
 
-/// How many handles to the host's resources (streams, pollables) a guest may hold.
-pub(crate) const HANDLES_MAX: usize = 1024;
+/// How many entries of the host's table one handle of a guest may take: a pollable has one, what it waits for
+/// has another, and that may belong to a third.
+const ENTRIES_PER_HANDLE: usize = 4;
 /// How many random bytes a guest may ask for in one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
 /// How many different refused calls are remembered.
@@ -61,6 +62,7 @@ impl Grant {
 
 impl State {
     pub(crate) fn new(
+        limits: &Limits,
         limiter: Limiter,
         journal: Journal,
         grant: Grant,
@@ -68,10 +70,11 @@ impl State {
         invocation: Option<Invocation>,
         account: Arc<Account>,
         deadline: Instant,
-        cpu_time_max: std::time::Duration,
     ) -> Self {
+        let handles_max = usize::try_from(limits.handles_max).unwrap_or(usize::MAX);
+        let cpu_time_max = Duration::from_millis(limits.cpu_time_ms);
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES_MAX);
+        table.set_max_capacity(handles_max.saturating_mul(ENTRIES_PER_HANDLE));
         Self {
             limiter,
             journal: Arc::new(Mutex::new(journal)),

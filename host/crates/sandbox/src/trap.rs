@@ -1,6 +1,6 @@
 //! What wasmtime's errors mean, in plain words.
 
-use hardstop_domain::OutcomeKind;
+use hardstop_domain::{LimitName, OutcomeKind};
 use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -29,6 +29,8 @@ pub(crate) enum Cause {
     Fuel,
     /// The guest's result was larger than the host takes in.
     ResultTooLarge,
+    /// Past one of the limits that have no cause of their own.
+    Limit(LimitName),
     /// The host's pools were full, which the admission should have prevented.
     NoSlot(String),
     /// Any other trap: what happened, as the end of a sentence about the guest.
@@ -41,6 +43,7 @@ impl Cause {
             Self::Stack | Self::ShadowStack => OutcomeKind::StackOverflow,
             Self::Fuel => OutcomeKind::OutOfFuel,
             Self::ResultTooLarge => OutcomeKind::OutputTooLarge,
+            Self::Limit(_) => OutcomeKind::LimitExceeded,
             Self::NoSlot(_) => OutcomeKind::FailedRetryable,
             Self::Trap(_) => OutcomeKind::Trapped,
         }
@@ -82,9 +85,24 @@ fn cause(error: &Error, backtrace: Option<&WasmBacktrace>) -> Cause {
     if text.starts_with("too much data is being copied") {
         return match backtrace {
             // Frames on the stack: it was a call from the guest to the host.
-            Some(_) => Cause::Trap("passed more to the host in one call than it takes in".into()),
+            Some(_) => Cause::Limit(LimitName::HostCall),
             None => Cause::ResultTooLarge,
         };
+    }
+    // Nor have these a type; the zoo holds their texts, too.
+    for (part, name) in [
+        (
+            "resource limit exceeded: instance count",
+            LimitName::Instances,
+        ),
+        ("resource limit exceeded: memory count", LimitName::Memories),
+        ("resource limit exceeded: table count", LimitName::Tables),
+        ("resource table has no free keys", LimitName::Handles),
+        ("store handle limit exceeded", LimitName::Handles),
+    ] {
+        if text.contains(part) {
+            return Cause::Limit(name);
+        }
     }
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     Cause::Trap(format!(

@@ -68,6 +68,18 @@ pub enum StoreError {
     /// Chains that wait for each other.
     #[error("chains block each other: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" waits for "))]
     BlockerCycle(Vec<ChainId>),
+    /// More descendants of a root chain than it may have.
+    #[error(
+        "limit `descendants` = {limit}: chain {root} would have {count} descendants, with those that others started meanwhile"
+    )]
+    TooManyDescendants {
+        /// The root chain.
+        root: ChainId,
+        /// How many it would have.
+        count: u64,
+        /// How many it may have.
+        limit: u64,
+    },
     /// A value that cannot be stored: over a maximum, or against a rule of the record.
     #[error("{0}")]
     Invalid(String),
@@ -127,7 +139,11 @@ impl StoreError {
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::Invalid(_) | Self::UnknownChain(_) | Self::BlockerCycle(_) | Self::UnknownType(_)
+            Self::Invalid(_)
+                | Self::TooManyDescendants { .. }
+                | Self::UnknownChain(_)
+                | Self::BlockerCycle(_)
+                | Self::UnknownType(_)
         )
     }
 

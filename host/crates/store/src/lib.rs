@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hardstop_domain::{
-    ChainId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, TypeName,
+    ChainId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, TypeName, Usage,
 };
 
 use uuid::Uuid;
@@ -64,6 +64,12 @@ pub trait Store: Send + Sync + 'static {
     async fn components(&self) -> Result<Vec<Component>, StoreError>;
     /// Every active type, by name.
     async fn types(&self) -> Result<Vec<ActiveType>, StoreError>;
+    /// What the last runs of the newest jobs of a type used, of those that ended well; at the most so many, from
+    /// 1 to 10,000.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownType`], and [`StoreError::Invalid`] for another number.
+    async fn type_usage(&self, name: &TypeName, limit: u32) -> Result<Vec<Usage>, StoreError>;
 
     // --- Starting ---
 
@@ -214,7 +220,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes what an external job came to, where the token is its own and its deadline has not passed, in one
     /// transaction with its continuation. Fails with [`StoreError::Invalid`] for an outcome that cannot be
-    /// stored and [`StoreError::UnknownType`] for a continuation of a type that is not deployed.
+    /// stored, [`StoreError::UnknownType`] for a continuation of a type that is not deployed, and
+    /// [`StoreError::UnknownChain`] or [`StoreError::BlockerCycle`] for one that waits for what cannot be waited for.
     async fn complete_external(
         &self,
         job: JobId,

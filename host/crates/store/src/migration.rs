@@ -22,7 +22,9 @@ macro_rules! migrations {
             "20261121000000_jobs",
             "20261121120000_job_model",
             "20261121130000_retention",
-            "20261121140000_start_chain"
+            "20261121140000_start_chain",
+            "20261121150000_failed_blockers_and_due_schedules",
+            "20261121170000_usage_detail"
         )
     };
     ($database:literal, $($name:literal),+) => {

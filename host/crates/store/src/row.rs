@@ -221,6 +221,8 @@ pub(crate) struct UsageRow {
     pub(crate) output_bytes: i64,
     pub(crate) log_bytes: i64,
     pub(crate) log_bytes_dropped: i64,
+    /// JSON, where there is something to tell.
+    pub(crate) detail: Option<String>,
 }
 
 impl From<&Usage> for UsageRow {
@@ -233,6 +235,11 @@ impl From<&Usage> for UsageRow {
             output_bytes: signed(usage.output_bytes),
             log_bytes: signed(usage.log_bytes),
             log_bytes_dropped: signed(usage.log_bytes_dropped),
+            // A struct of numbers can always be written.
+            detail: match usage.detail.is_empty() {
+                true => None,
+                false => json(&usage.detail).ok(),
+            },
         }
     }
 }

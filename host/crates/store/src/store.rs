@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use hardstop_domain::job::DELAY_MS_MAX;
 use hardstop_domain::{
     ChainId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, State, TypeId, TypeName,
+    Usage,
 };
 use uuid::Uuid;
 
@@ -193,6 +194,13 @@ impl<B: Backend> Store for SqlStore<B> {
         self.backend.run(read::Types).await
     }
 
+    async fn type_usage(&self, name: &TypeName, limit: u32) -> Result<Vec<Usage>, StoreError> {
+        let type_id = self.type_id(name).await?;
+        self.backend
+            .run(read::TypeUsage::new(type_id, limit)?)
+            .await
+    }
+
     async fn enqueue(&self, chains: &[NewChain]) -> Result<Vec<Started>, StoreError> {
         if chains.is_empty() {
             return Ok(Vec::new());
@@ -291,7 +299,11 @@ impl<B: Backend> Store for SqlStore<B> {
                 // One row spoils a transaction: look for it by halves, so that the others stand.
                 Err(error) if error.is_data() || error.is_refusal() => match part.as_slice() {
                     [index] => {
-                        answers[places[*index]] = Some(Settled::Refused(error.to_string()));
+                        let reason = error.to_string();
+                        answers[places[*index]] = Some(match error {
+                            StoreError::TooManyDescendants { .. } => Settled::Overtaken(reason),
+                            _ => Settled::Refused(reason),
+                        });
                     }
                     many => {
                         let (left, right) = many.split_at(many.len() / 2);

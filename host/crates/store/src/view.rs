@@ -332,20 +332,26 @@ pub(crate) fn summary(row: &impl View) -> Result<JobSummary, StoreError> {
     })
 }
 
+/// What a final job's last run used. None where no run of a guest ended it.
+pub(crate) fn usage(row: &impl View) -> Result<Option<Usage>, StoreError> {
+    let Some(wall_us) = row.int_option("wall_us")? else {
+        return Ok(None);
+    };
+    Ok(Some(Usage {
+        wall_us,
+        cpu_us: row.int("cpu_us")?,
+        fuel: row.int_option("fuel")?,
+        memory_bytes_peak: row.int("memory_bytes_peak")?,
+        output_bytes: row.int("output_bytes")?,
+        log_bytes: row.int("log_bytes")?,
+        log_bytes_dropped: row.int("log_bytes_dropped")?,
+        detail: row.json_option("usage_detail")?.unwrap_or_default(),
+    }))
+}
+
 /// A job without its attempts.
 pub(crate) fn detail(row: &impl View) -> Result<JobDetail, StoreError> {
-    let usage = match row.int_option("wall_us")? {
-        None => None,
-        Some(wall_us) => Some(Usage {
-            wall_us,
-            cpu_us: row.int("cpu_us")?,
-            fuel: row.int_option("fuel")?,
-            memory_bytes_peak: row.int("memory_bytes_peak")?,
-            output_bytes: row.int("output_bytes")?,
-            log_bytes: row.int("log_bytes")?,
-            log_bytes_dropped: row.int("log_bytes_dropped")?,
-        }),
-    };
+    let usage = usage(row)?;
     let summary = summary(row)?;
     Ok(JobDetail {
         lineage: lineage(row, summary.chain_id)?,

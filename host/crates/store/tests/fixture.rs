@@ -13,6 +13,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection, Executor};
 use uuid::Uuid;
 
+use crate::pool::{self, Lent};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
     Sqlite,
@@ -33,7 +35,7 @@ pub enum Setting {
 }
 
 /// The other schema name.
-const SCHEMA: &str = "jobs_2";
+pub const SCHEMA: &str = "jobs_2";
 
 impl Setting {
     fn database(self) -> Database {
@@ -43,7 +45,7 @@ impl Setting {
         }
     }
 
-    fn options(self) -> ConnectOptions {
+    pub fn options(self) -> ConnectOptions {
         ConnectOptions {
             schema: (self == Self::PostgresSchema).then(|| SCHEMA.to_owned()),
             ..ConnectOptions::default()
@@ -66,53 +68,84 @@ const MEMORY: &str = "sqlite://:memory:";
 /// A lease that outlives every test.
 pub const LONG: Duration = Duration::from_secs(600);
 
-/// Runs a case on a database of its own, migrated, and drops the database whatever happens.
+/// Runs a case on a database that is its own for as long as it runs, migrated and empty.
 pub async fn run<F, R>(setting: Setting, case: F)
 where
     F: FnOnce(Fixture) -> R,
     R: Future<Output = ()>,
 {
-    run_on(setting, true, case).await;
+    match setting.database() {
+        Database::Sqlite => run_on_sqlite(setting, true, case).await,
+        Database::Postgres => {
+            let lent = Lent::take(setting).await;
+            let result = run_at(setting, &lent.url(), false, case).await;
+            match result {
+                Ok(()) => lent.give_back(),
+                Err(panic) => {
+                    lent.discard().await;
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+    }
 }
 
-/// As [`run`], on a database without a schema.
+/// As [`run`], on a new database without a schema, which is gone afterwards.
 pub async fn run_unmigrated<F, R>(setting: Setting, case: F)
 where
     F: FnOnce(Fixture) -> R,
     R: Future<Output = ()>,
 {
-    run_on(setting, false, case).await;
+    match setting.database() {
+        Database::Sqlite => run_on_sqlite(setting, false, case).await,
+        Database::Postgres => {
+            let name = pool::create().await;
+            let url = with_database(&server_url(), &name);
+            let result = run_at(setting, &url, false, case).await;
+            pool::drop_database(&name).await;
+            result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+    }
 }
 
-async fn run_on<F, R>(setting: Setting, migrated: bool, case: F)
+async fn run_on_sqlite<F, R>(setting: Setting, migrate: bool, case: F)
 where
     F: FnOnce(Fixture) -> R,
     R: Future<Output = ()>,
 {
     let directory = tempfile::tempdir().unwrap();
-    let name = format!("hardstop_test_{}", Uuid::now_v7().simple());
-    let database = setting.database();
-    let url = match database {
-        Database::Sqlite if setting == Setting::SqliteMemory => format!("{MEMORY}{name}"),
-        Database::Sqlite => {
+    let url = match setting {
+        Setting::SqliteMemory => format!("{MEMORY}{}", Uuid::now_v7().simple()),
+        _ => {
             let path = directory.path().join("hardstop.db");
             std::fs::File::create(&path).unwrap();
             format!("sqlite://{}", path.display())
         }
-        Database::Postgres => {
-            administer(&format!("CREATE DATABASE {name}")).await;
-            with_database(&server_url(), &name)
-        }
     };
+    let result = run_at(setting, &url, migrate, case).await;
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+/// Runs a case with a store on this database, and closes it whatever happens.
+async fn run_at<F, R>(
+    setting: Setting,
+    url: &str,
+    migrate: bool,
+    case: F,
+) -> std::thread::Result<()>
+where
+    F: FnOnce(Fixture) -> R,
+    R: Future<Output = ()>,
+{
     let body = async {
-        let store = connect(&url, &setting.options()).await.unwrap();
-        if migrated {
+        let store = connect(url, &setting.options()).await.unwrap();
+        if migrate {
             store.migrate().await.unwrap();
         }
         let fixture = Fixture {
             setting,
-            database,
-            url: url.clone(),
+            database: setting.database(),
+            url: url.to_owned(),
             store: store.clone(),
             batch: Arc::default(),
         };
@@ -120,16 +153,10 @@ where
         store.close().await;
         result
     };
-    let result = AssertUnwindSafe(body).catch_unwind().await;
-    if database == Database::Postgres {
-        administer(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
-    }
-    if let Err(panic) = result.and_then(|result| result) {
-        std::panic::resume_unwind(panic);
-    }
+    AssertUnwindSafe(body).catch_unwind().await.flatten()
 }
 
-fn server_url() -> String {
+pub fn server_url() -> String {
     std::env::var("HARDSTOP_TEST_DATABASE_URL").unwrap_or_else(|_| {
         panic!(
             "no Postgres to test on: run `cargo xtask test`, which starts one, or set \
@@ -138,14 +165,14 @@ fn server_url() -> String {
     })
 }
 
-async fn administer(sql: &str) {
+pub async fn administer(sql: &str) {
     let mut connection = sqlx::PgConnection::connect(&server_url()).await.unwrap();
     connection.execute(AssertSqlSafe(sql)).await.unwrap();
     connection.close().await.unwrap();
 }
 
 /// The URL with another database in it.
-fn with_database(url: &str, name: &str) -> String {
+pub fn with_database(url: &str, name: &str) -> String {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     let (scheme, rest) = base.split_once("://").unwrap();
     let host = rest.split('/').next().unwrap();
@@ -421,6 +448,10 @@ pub fn usage() -> Usage {
         output_bytes: 2,
         log_bytes: 5,
         log_bytes_dropped: 1,
+        detail: UsageDetail {
+            log_lines: 1,
+            ..UsageDetail::default()
+        },
     }
 }
 

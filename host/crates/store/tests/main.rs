@@ -7,6 +7,7 @@
 mod conformance;
 mod fixture;
 mod plan;
+mod pool;
 mod postgres;
 mod property;
 mod sql;

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnect
 use crate::fixture::*;
 use crate::sql::{files, statements};
 
-/// 30,000 live and 30,000 final jobs of 20 types. Few run, few were discarded or cancelled, one in
+/// 30,000 live and 30,000 final jobs of 20 types, and as many schedules. Few run, few were discarded or cancelled, one in
 /// twenty chains has continued, and one key was used thirty times.
 async fn populate(db: &Fixture) {
     let names: Vec<String> = (0..20).map(|n| format!("t{n}")).collect();
@@ -65,6 +65,11 @@ async fn populate(db: &Fixture) {
             "INSERT INTO hardstop.chain_key (type_id, key, chain_id, started_at, open) \
              SELECT 2, 'k', id, {now}, false FROM hardstop.job_done WHERE id = chain_id LIMIT 30"
         ),
+        format!(
+            "INSERT INTO hardstop.schedule (name, type_id, priority, next_at, created_at, updated_at, spec, input) \
+             SELECT 's' || n, 1, 0, {now}, {now}, {now}, '{}', '{{}}' FROM {numbers}",
+            "x".repeat(600)
+        ),
         "ANALYZE".to_owned(),
     ] {
         db.execute(&sql).await;
@@ -78,7 +83,7 @@ const LIVE: &str = "{LIVE}";
 const DONE: &str = "{DONE}";
 
 /// Each file with the values of a call.
-const CALLS: [(&str, &str); 27] = [
+const CALLS: [(&str, &str); 28] = [
     (
         "jobs",
         "ALL, NULL, '{1,2,4,5,10,11,12,13}', 20, true, true, NONE",
@@ -124,6 +129,7 @@ const CALLS: [(&str, &str); 27] = [
     ("explain_job", LIVE),
     ("explain_ahead", "{LIVE}, 101"),
     ("job", DONE),
+    ("due_schedules", "20"),
 ];
 
 /// How many pages any of them may touch. One that walked either table would touch some thousands.
@@ -194,7 +200,7 @@ fn pages(lines: &[String]) -> i64 {
 
 /// What the plan of each file must hold on SQLite, and how often it may sort: pages and what is rare, never
 /// a backlog. Arms of `chains` are sorted after their limit.
-const SQLITE: [(&str, &[&str], usize); 11] = [
+const SQLITE: [(&str, &[&str], usize); 12] = [
     (
         "jobs",
         &[
@@ -270,6 +276,11 @@ const SQLITE: [(&str, &[&str], usize); 11] = [
         &[
             "SEARCH j USING COVERING INDEX job_live_ready (type_id=? AND (priority,due_at,id)<(?,?,?))",
         ],
+        0,
+    ),
+    (
+        "due_schedules",
+        &["SEARCH schedule USING INDEX schedule_due"],
         0,
     ),
 ];

@@ -54,8 +54,8 @@ async fn a_call_starts_what_it_names_when_it_commits() {
         let job = db.claim_one(session, a).await;
         assert_eq!((ChainId::from(job.id), job.chain_id), (chain, chain));
         assert_eq!((job.priority, job.input.as_str()), (-7, r#"{"n": 1}"#));
-        assert_eq!(job.limits.wall_timeout, Some(2_000));
-        assert_eq!(job.limits.memory, Some(1 << 20));
+        assert_eq!(job.limits.get(LimitName::WallTimeout), Some(2_000));
+        assert_eq!(job.limits.get(LimitName::Memory), Some(1 << 20));
         assert_eq!(job.trace_parent.as_deref(), Some("00-ab"));
         assert!(job.unchecked, "nobody has compared the input with the schema");
         assert_eq!(db.settle(complete(&job)).await, Settled::Written);
@@ -217,14 +217,6 @@ async fn blockers_are_waited_for() {
         let with = |policy: &str| {
             format!(r#"{{"blockers": ["{failed}"], "on_blocker_failure": "{policy}"}}"#)
         };
-        let (code, message, _) = call(&mut connection, "b", "{}", &with("cancel"))
-            .await
-            .unwrap_err();
-        assert_eq!(code, "HS005");
-        assert_eq!(
-            message,
-            format!("blocker {failed} ended discarded: the chain would be cancelled at once")
-        );
         let (runs, _) = call(&mut connection, "b", "{}", &with("run"))
             .await
             .unwrap();
@@ -233,6 +225,84 @@ async fn blockers_are_waited_for() {
             .await
             .unwrap();
         assert_eq!(db.state(holds.into()).await, State::Blocked);
+    })
+    .await;
+}
+
+/// The chain is started and cancelled in one, through the function as through the store.
+#[tokio::test]
+async fn a_blocker_that_had_failed_cancels_at_the_start() {
+    run(Setting::Postgres, async |db: Fixture| {
+        let [a, _] = db.deploy(["a", "b"]).await;
+        let session = db.session().await;
+        let closed = db.start("a").await;
+        let job = db.claim_one(session, a).await;
+        db.settle(complete(&job)).await;
+        let discarded = db.start("a").await;
+        let job = db.claim_one(session, a).await;
+        db.settle(settlement(&job, Next::Discard)).await;
+        let cancelled = db.start("a").await;
+        db.store.cancel(cancelled).await.unwrap();
+        let open = db.start("a").await;
+        let mut connection = PgConnection::connect(&db.url).await.unwrap();
+        for blockers in [
+            vec![discarded],
+            vec![discarded, cancelled],
+            vec![cancelled, open, discarded, closed],
+            vec![discarded, cancelled, discarded, cancelled],
+        ] {
+            let mut own = chain("b");
+            own.first.priority = Some(-7);
+            own.first.delay_ms = 60_000;
+            own.first.input = "{\"n\": 1}".to_owned();
+            own.first.blockers = blockers.iter().map(|id| ChainId(id.0)).collect();
+            own.dedup = Some(Dedup {
+                key: "k".to_owned(),
+                scope: DedupScope::Open,
+            });
+            let mut tx = connection.begin().await.unwrap();
+            let started = hardstop_store::postgres::start_chains(&mut tx, &[own.clone()])
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+            assert!(!started[0].deduplicated);
+            let options = format!(
+                r#"{{"priority": -7, "delay_ms": 60000, "key": "k", "blockers": {}}}"#,
+                serde_json::to_string(&blockers).unwrap()
+            );
+            // Its key is free again at once, so the second start is one, too.
+            let (chain, deduplicated) = call(&mut connection, "b", r#"{"n": 1}"#, &options)
+                .await
+                .unwrap();
+            assert!(!deduplicated);
+            let [theirs, ours] = [own.first.id, chain.into()].map(|id| db.job(id));
+            let (mut theirs, mut ours) = (theirs.await, ours.await);
+            assert_eq!(ours.summary.state, State::Cancelled);
+            assert_eq!(ours.summary.outcome, Some(OutcomeKind::Cancelled));
+            for (job, id) in [(&mut theirs, own.first.id), (&mut ours, chain.into())] {
+                let summary = &mut job.summary;
+                assert_eq!((summary.id, summary.chain_id), (id, id.into()));
+                assert!(summary.finished_at.unwrap() >= summary.created_at);
+                assert_eq!(summary.due_at.0 - summary.created_at.0, 60_000_000);
+                assert_eq!(job.lineage, Lineage::root(id.into()));
+                // What no two jobs have in common.
+                (summary.id, summary.chain_id) = (discarded, discarded.into());
+                (summary.created_at, summary.due_at) = (Timestamp(0), Timestamp(0));
+                summary.finished_at = None;
+                job.lineage = Lineage::root(discarded.into());
+                for blocker in &mut job.blockers {
+                    assert_eq!(blocker.job, id);
+                    blocker.job = discarded;
+                }
+            }
+            assert_eq!(ours, theirs);
+        }
+        // Neither is left among the open ones, and the jobs that they would have waited for are as they were.
+        assert_eq!(db.state(open).await, State::Ready);
+        let live = "SELECT FROM hardstop.job_live WHERE state = 1";
+        assert_eq!(db.execute(live).await, 0);
+        let held = "SELECT FROM hardstop.chain_key WHERE open";
+        assert_eq!(db.execute(held).await, 0);
     })
     .await;
 }

@@ -1,8 +1,10 @@
 //! The arguments of `hardstop job complete` and `hardstop job fail`.
 
 use clap::Args;
-use hardstop_domain::JobId;
+use hardstop_domain::{ChainId, JobId};
 use uuid::Uuid;
+
+use super::BlockerFailure;
 
 /// `hardstop job complete`.
 #[derive(Debug, Args)]
@@ -33,6 +35,12 @@ pub struct CompleteArgs {
         value_name = "JSON"
     )]
     pub input: String,
+    /// A chain that must close before that job runs; it gets the chain's output. May be given again.
+    #[arg(long = "blocker", requires = "continue_with", value_name = "CHAIN")]
+    pub blockers: Vec<ChainId>,
+    /// What becomes of that job when a blocker is discarded or cancelled.
+    #[arg(long, value_enum, default_value_t = BlockerFailure::Cancel, requires = "blockers")]
+    pub on_blocker_failure: BlockerFailure,
 }
 
 /// `hardstop job fail`.

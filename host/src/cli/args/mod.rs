@@ -3,6 +3,7 @@
 pub mod chain;
 mod dead_letter;
 mod external;
+mod limit;
 mod pause;
 mod schedule;
 pub mod time;
@@ -12,8 +13,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hardstop_domain::quantity::{parse_duration, parse_size};
-use hardstop_domain::{ChainId, JobId, LimitsPatch, OnBlockerFailure, State, Timestamp, TypeName};
+use hardstop_domain::{ChainId, JobId, OnBlockerFailure, State, Timestamp, TypeName};
 
+pub use limit::LimitArgs;
 pub use pause::{PauseArgs, PauseTarget};
 pub use schedule::{MissedArg, OverlapArg, PutArgs, ScheduleCommand};
 
@@ -131,6 +133,9 @@ pub struct RunArgs {
     /// The largest stack, for a bare component, such as 512KiB.
     #[arg(long, value_parser = size, value_name = "SIZE")]
     pub stack: Option<u64>,
+    /// Run it so many times, one after the other, and show how what it used is distributed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub repeat: Option<u32>,
     /// Grant a bare component the right to start chains. They are shown, not started.
     #[arg(long)]
     pub allow_chains: bool,
@@ -146,61 +151,6 @@ pub struct RunArgs {
     /// Take what a bare WASI command writes to standard output as text, not as JSON.
     #[arg(long)]
     pub text_output: bool,
-}
-
-/// Flags that set limits.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Limits")]
-pub struct LimitArgs {
-    /// The longest wall-clock time, such as 2s.
-    #[arg(long, value_parser = duration_ms, value_name = "DURATION")]
-    pub wall_timeout: Option<u64>,
-    /// The longest time on a CPU, such as 500ms.
-    #[arg(long, value_parser = duration_ms, value_name = "DURATION")]
-    pub cpu_time: Option<u64>,
-    /// The most fuel, in units of about one instruction.
-    #[arg(long, value_name = "UNITS")]
-    pub fuel: Option<u64>,
-    /// The most memory, such as 64MiB.
-    #[arg(long, value_parser = size, value_name = "SIZE")]
-    pub memory: Option<u64>,
-    /// The largest input to take, such as 1MiB.
-    #[arg(long = "input-max", value_parser = size, value_name = "SIZE")]
-    pub input_max: Option<u64>,
-    /// The largest output to take, such as 1MiB.
-    #[arg(long = "output-max", value_parser = size, value_name = "SIZE")]
-    pub output_max: Option<u64>,
-    /// The most log to keep, such as 64KiB.
-    #[arg(long = "log-max", value_parser = size, value_name = "SIZE")]
-    pub log_max: Option<u64>,
-    /// The most chains that the attempt may start.
-    #[arg(long, value_name = "N")]
-    pub children: Option<u64>,
-    /// The most generations below the root chain.
-    #[arg(long, value_name = "N")]
-    pub depth: Option<u64>,
-    /// The most chains below the root chain.
-    #[arg(long, value_name = "N")]
-    pub descendants: Option<u64>,
-}
-
-impl LimitArgs {
-    /// As a manifest would ask for them.
-    pub fn patch(&self) -> LimitsPatch {
-        LimitsPatch {
-            wall_timeout: self.wall_timeout,
-            cpu_time: self.cpu_time,
-            fuel: self.fuel,
-            memory: self.memory,
-            stack: None,
-            input: self.input_max,
-            output: self.output_max,
-            log: self.log_max,
-            children: self.children,
-            depth: self.depth,
-            descendants: self.descendants,
-        }
-    }
 }
 
 /// `hardstop deploy`.
@@ -424,10 +374,6 @@ pub enum TypeCommand {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
-}
-
-fn duration_ms(text: &str) -> Result<u64, String> {
-    duration(text).map(|duration| duration.as_millis() as u64)
 }
 
 fn size(text: &str) -> Result<u64, String> {

@@ -42,7 +42,7 @@ impl Model {
         let started = self.deduplicate(&one.children);
         let new = started.iter().filter(|s| !s.deduplicated).count() as u64;
         if new > 0 && descendants + new > one.descendants_max {
-            return Settled::Refused("descendants".to_owned());
+            return Settled::Overtaken("descendants".to_owned());
         }
         self.settled.insert(key);
         match &one.next {

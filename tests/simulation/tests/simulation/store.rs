@@ -276,6 +276,10 @@ impl Store for FaultyStore {
         not_simulated("chain")
     }
 
+    async fn type_usage(&self, _: &TypeName, _: u32) -> Result<Vec<Usage>, StoreError> {
+        not_simulated("type_usage")
+    }
+
     async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
         not_simulated("sessions")
     }

@@ -116,7 +116,7 @@ const TYPES: &str = r#"
 "#;
 
 /// The imports of `"host"`: name, the component's import, its lowering.
-const HOST: [(&str, &str, &str); 9] = [
+const HOST: [(&str, &str, &str); 10] = [
     (
         "log",
         r#"
@@ -212,6 +212,24 @@ const HOST: [(&str, &str, &str); 9] = [
   (export "subscribe" (func $subscribe)) (export "block" (func $block))))))
 "#,
         r#"core:$sleep "sleep""#,
+    ),
+    (
+        "handle",
+        r#"
+(import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))
+(alias export $poll "pollable" (type $pollable))
+(import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+  (alias outer 1 $pollable (type $pollable'))
+  (export "pollable" (type $pollable (eq $pollable')))
+  (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
+(core func $subscribe (canon lower (func $clock "subscribe-duration")))
+(core module $holder
+  (import "clock" "subscribe" (func $subscribe (param i64) (result i32)))
+  (func (export "handle") (drop (call $subscribe (i64.const 0)))))
+(core instance $holder (instantiate $holder (with "clock" (instance
+  (export "subscribe" (func $subscribe))))))
+"#,
+        r#"core:$holder "handle""#,
     ),
     (
         "stderr",

@@ -5,6 +5,7 @@ mod children;
 mod command;
 mod description;
 mod kill;
+mod limit;
 mod log;
 mod memory;
 mod neighbour;
@@ -25,6 +26,7 @@ const SOURCES: [&str; 13] = [
     include_str!("command.rs"),
     include_str!("description.rs"),
     include_str!("kill.rs"),
+    include_str!("limit.rs"),
     include_str!("log.rs"),
     include_str!("memory.rs"),
     include_str!("neighbour.rs"),

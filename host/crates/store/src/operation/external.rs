@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use hardstop_domain::quantity::format_duration_ms;
-use hardstop_domain::{ChainId, Failure, JobId, OutcomeKind, State, TypeId};
+use hardstop_domain::{Failure, JobId, OutcomeKind, State, TypeId};
 use uuid::Uuid;
 
-use super::enqueue::{NewRow, create};
+use super::continuation::{Continuation, check_graph};
+use super::enqueue::create;
 use super::unblock::{Aftermath, closes};
 use super::{Mode, Operation, unwritable};
 use crate::StoreError;
 use crate::record::{Completion, Expired, ExternalAnswer, ExternalOutcome};
-use crate::row::{FinishRow, JobRow, check_payload, json};
+use crate::row::{FinishRow, check_payload, json};
 use crate::transaction::Transaction;
 use crate::view::{External, Held};
 
@@ -39,8 +40,7 @@ pub(crate) struct CompleteExternal {
     token: Uuid,
     /// Its last row, but for what only the live row knows.
     finish: FinishRow,
-    next: Option<JobRow>,
-    inherits_priority: bool,
+    next: Option<Continuation>,
 }
 
 impl CompleteExternal {
@@ -65,7 +65,6 @@ impl CompleteExternal {
             usage: None,
         };
         let mut next = None;
-        let mut inherits_priority = false;
         let finish = match outcome {
             ExternalOutcome::Complete { output } => {
                 check_payload("output", output)?;
@@ -75,18 +74,10 @@ impl CompleteExternal {
                 }
             }
             ExternalOutcome::Continue { next: job } => {
-                if !job.blockers.is_empty() {
-                    return Err(format!(
-                        "job {} names blockers: a continuation from outside waits for no other chains",
-                        job.id
-                    ));
-                }
                 let Some(type_id) = next_type else {
                     return Err(format!("type `{}` is not deployed", job.type_name));
                 };
-                // The chain is known once the row is.
-                next = Some(JobRow::new(job, ChainId(job.id.0), type_id)?);
-                inherits_priority = job.priority.is_none();
+                next = Some(Continuation::new(job, type_id)?);
                 FinishRow {
                     continued_to: Some(job.id.0),
                     ..finish(State::Continued, OutcomeKind::Continued)
@@ -108,7 +99,6 @@ impl CompleteExternal {
             token,
             finish,
             next,
-            inherits_priority,
         })
     }
 
@@ -125,21 +115,11 @@ impl CompleteExternal {
             closed: closes(ended.iter().filter_map(|held| Some((held, state?)))),
         };
         if let Some(next) = &self.next {
-            let mut row = next.clone().with_lineage(external.lineage(held.chain_id));
-            row.chain_id = held.chain_id.0;
-            row.blocking = held.blocking;
-            row.keyed = held.keyed;
-            row.trace_parent.clone_from(&external.trace_parent);
-            if self.inherits_priority {
-                row.priority = held.priority;
-            }
-            let new = NewRow {
-                row,
-                key: None,
-                blockers: Vec::new(),
-                on_blocker_failure: Default::default(),
-            };
-            aftermath += create(tx, &[new]).await?.aftermath;
+            let mut new = next.follow(held, external.lineage(held.chain_id));
+            new.row.trace_parent.clone_from(&external.trace_parent);
+            let new = [new];
+            check_graph(tx, &new).await?;
+            aftermath += create(tx, &new).await?.aftermath;
         }
         Ok(aftermath)
     }

@@ -1,5 +1,6 @@
 //! The operations of the store, each over the statements of either database.
 
+pub(crate) mod continuation;
 pub(crate) mod dead_letter;
 pub(crate) mod deploy;
 pub(crate) mod enqueue;

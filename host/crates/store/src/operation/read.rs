@@ -1,7 +1,7 @@
 //! Reads.
 
 use hardstop_domain::job::BLOCKERS_MAX;
-use hardstop_domain::{ChainId, Digest, JobId, State, TypeId, TypeName};
+use hardstop_domain::{ChainId, Digest, JobId, State, TypeId, TypeName, Usage};
 
 use super::{Mode, Operation};
 use crate::StoreError;
@@ -38,6 +38,38 @@ read!(Sessions, sessions -> Vec<Session>);
 read!(Version, version -> String);
 read!(ComponentBytes(digest: Digest), component_bytes -> Option<Vec<u8>>);
 read!(Chain(id: ChainId), chain -> Vec<JobSummary>);
+
+/// The most samples of what a type's jobs used.
+const USAGE_LIMIT_MAX: u32 = 10_000;
+
+/// What jobs of a type used.
+pub(crate) struct TypeUsage {
+    type_id: TypeId,
+    limit: u32,
+}
+
+impl TypeUsage {
+    pub(crate) fn new(type_id: TypeId, limit: u32) -> Result<Self, StoreError> {
+        if !(1..=USAGE_LIMIT_MAX).contains(&limit) {
+            return Err(StoreError::Invalid(format!(
+                "limit {limit} is not from 1 to {USAGE_LIMIT_MAX}"
+            )));
+        }
+        Ok(Self { type_id, limit })
+    }
+}
+
+impl Operation for TypeUsage {
+    type Output = Vec<Usage>;
+
+    fn mode(&self) -> Mode {
+        Mode::READ
+    }
+
+    async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<Usage>, StoreError> {
+        tx.type_usage(self.type_id, i64::from(self.limit)).await
+    }
+}
 
 /// One job in full.
 pub(crate) struct Job(pub(crate) JobId);

@@ -1,17 +1,18 @@
 //! Writing what attempts came to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use hardstop_domain::{ChainId, JobId, LeaseToken, Lineage, Next, State, TypeName};
 
-use super::enqueue::{NewRow, TypeIds, check_cycles, create};
+use super::continuation::{Continuation, check_graph};
+use super::enqueue::{NewRow, TypeIds, create};
 use super::unblock::{Aftermath, closes};
 use super::{Mode, Operation};
 use crate::StoreError;
 use crate::record::{Settled, Settlement};
 use crate::row::{
-    AttemptRow, FinishRow, JobRow, RequeueRow, UsageRow, check_payload, json, log_json, signed,
+    AttemptRow, FinishRow, RequeueRow, UsageRow, check_payload, json, log_json, signed,
 };
 use crate::transaction::Transaction;
 use crate::view::Held;
@@ -34,12 +35,6 @@ pub(crate) struct Planned {
 enum Change {
     Finish(FinishRow),
     Requeue(RequeueRow),
-}
-
-#[derive(Debug)]
-struct Continuation {
-    new: NewRow,
-    inherits_priority: bool,
 }
 
 /// The types that a settlement starts jobs of.
@@ -84,19 +79,7 @@ impl Planned {
             })
             .collect::<Result<Vec<_>, String>>()?;
         let next = match &settlement.next {
-            Next::Continue { job } => {
-                // The chain is known once the row is.
-                let row = JobRow::new(job, ChainId(job.id.0), type_id(&job.type_name)?)?;
-                Some(Continuation {
-                    new: NewRow {
-                        row: row.with_lineage(settlement.lineage),
-                        key: None,
-                        blockers: job.blockers.clone(),
-                        on_blocker_failure: job.on_blocker_failure,
-                    },
-                    inherits_priority: job.priority.is_none(),
-                })
-            }
+            Next::Continue { job } => Some(Continuation::new(job, type_id(&job.type_name)?)?),
             _ => None,
         };
         let change = change(settlement)?;
@@ -155,16 +138,11 @@ impl Planned {
                 ..draft.clone()
             });
         }
-        if let Some(next) = &self.next {
-            let mut new = next.new.clone();
-            new.row.chain_id = held.chain_id.0;
-            new.row.blocking = held.blocking;
-            new.row.keyed = held.keyed;
-            if next.inherits_priority {
-                new.row.priority = held.priority;
-            }
-            jobs.push(new);
-        }
+        jobs.extend(
+            self.next
+                .as_ref()
+                .map(|next| next.follow(held, self.lineage)),
+        );
         jobs.extend(self.children.iter().cloned());
     }
 }
@@ -326,7 +304,7 @@ impl Operation for Settle {
     }
 }
 
-/// Counts the new descendants of each root. Fails with a sentence where one would have too many.
+/// Counts the new descendants of each root. Fails with [`StoreError::TooManyDescendants`] where one would have too many.
 async fn count_descendants(
     tx: &mut dyn Transaction,
     written: &[(&Planned, &Held)],
@@ -350,48 +328,12 @@ async fn count_descendants(
         let count = now.entry(root).or_default();
         *count += planned.children.len() as u64;
         if *count > planned.descendants_max {
-            return Err(StoreError::Invalid(format!(
-                "limit `descendants` = {}: chain {root} would have {count} descendants",
-                planned.descendants_max
-            )));
+            return Err(StoreError::TooManyDescendants {
+                root,
+                count: *count,
+                limit: planned.descendants_max,
+            });
         }
     }
     tx.grow_lineage(&more.into_iter().collect::<Vec<_>>()).await
-}
-
-/// Fails where chains would wait for each other for ever: among the new jobs, or because a chain that goes on
-/// would wait for one that waits for it.
-async fn check_graph(tx: &mut dyn Transaction, jobs: &[NewRow]) -> Result<(), StoreError> {
-    check_cycles(jobs)?;
-    let by_chain: HashMap<ChainId, &NewRow> = jobs
-        .iter()
-        .map(|new| (ChainId(new.row.chain_id), new))
-        .collect();
-    for next in jobs {
-        // Nobody can wait for a chain that is new.
-        if next.row.id == next.row.chain_id || next.blockers.is_empty() {
-            continue;
-        }
-        let chain = ChainId(next.row.chain_id);
-        let mut outside = BTreeSet::new();
-        let mut seen = HashSet::new();
-        let mut path = vec![next];
-        while let Some(new) = path.pop() {
-            for blocker in &new.blockers {
-                match by_chain.get(blocker) {
-                    Some(inside) if seen.insert(*blocker) => path.push(inside),
-                    Some(_) => {}
-                    None => drop(outside.insert(*blocker)),
-                }
-            }
-        }
-        let outside: Vec<ChainId> = outside.into_iter().collect();
-        if !outside.is_empty() && tx.reaches(chain, &outside).await? {
-            let mut cycle = vec![chain];
-            cycle.extend(&next.blockers);
-            cycle.push(chain);
-            return Err(StoreError::BlockerCycle(cycle));
-        }
-    }
-    Ok(())
 }

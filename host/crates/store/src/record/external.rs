@@ -28,7 +28,7 @@ pub enum ExternalOutcome {
         /// JSON text.
         output: String,
     },
-    /// Done: its chain goes on with this job, which waits for no other chains.
+    /// Done: its chain goes on with this job.
     Continue {
         /// The next job.
         next: NewJob,

@@ -223,6 +223,10 @@ pub enum Settled {
     Stale,
     /// The settlement cannot be written: nothing was, and the job still runs under its lease.
     Refused(String),
+    /// Others started chains since the job was claimed, and with its own its root chain would have too many
+    /// descendants: nothing was written, and the job still runs under its lease. Another attempt is told of the limit
+    /// when it starts one too many.
+    Overtaken(String),
 }
 
 /// The answer to a heartbeat.

@@ -33,7 +33,7 @@ pub async fn everything_arrives_at_the_claim(db: Fixture) {
     // As large as it may be, with what JSON and SQL might trip over.
     new.first.input = format!("{:?}", "'\\\"\u{1f980}\t".repeat(100_000));
     new.first.priority = Some(-100);
-    new.first.limits.wall_timeout = Some(2_000);
+    new.first.limits.set(LimitName::WallTimeout, Some(2_000));
     new.first.trace_parent =
         Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned());
     db.enqueue(std::slice::from_ref(&new)).await;

@@ -189,6 +189,68 @@ pub async fn a_continuation_inherits_from_its_chain(db: Fixture) {
     assert!(!db.enqueue(&[second]).await[0].deduplicated);
 }
 
+pub async fn a_continuation_waits_for_its_blockers(db: Fixture) {
+    let a = deploy(&db, DAY_MS).await;
+    let session = db.session().await;
+    let id = db.start("approve").await;
+    let (open, closed) = (db.start("a").await, db.start("a").await);
+    let jobs = db.claim(session, a, 2).await;
+    let job_of = |id: JobId| jobs.iter().find(|job| job.id == id).unwrap();
+    db.settle(complete(job_of(closed))).await;
+    // Another external step, which is asked for only once the blocker has closed.
+    let next = NewJob {
+        blockers: vec![open.into(), closed.into()],
+        ..job("approve")
+    };
+    let next_id = next.id;
+    let own = token(&db, id).await;
+    let outcome = ExternalOutcome::Continue { next };
+    assert_eq!(answer(&db, id, own, outcome).await, ExternalAnswer::Done);
+    let detail = db.job(next_id).await;
+    assert_eq!(
+        (detail.summary.state, detail.summary.chain_id),
+        (State::Blocked, id.into())
+    );
+    let chains: Vec<_> = detail.blockers.iter().map(|it| it.chain_id).collect();
+    assert_eq!(chains, [open.into(), closed.into()]);
+    let own = token(&db, next_id).await;
+    assert_eq!(
+        answer(&db, next_id, own, done()).await,
+        ExternalAnswer::NotReady(State::Blocked)
+    );
+    db.settle(complete(job_of(open))).await;
+    assert_eq!(db.state(next_id).await, State::Ready);
+    // Then a handler, which gets the outputs in order.
+    let next = NewJob {
+        blockers: vec![closed.into(), open.into()],
+        ..job("a")
+    };
+    let outcome = ExternalOutcome::Continue { next };
+    assert_eq!(
+        answer(&db, next_id, own, outcome).await,
+        ExternalAnswer::Done
+    );
+    let last = db.claim_one(session, a).await;
+    let outputs = last.blockers.iter().map(|it| it.output.as_deref());
+    assert_eq!(outputs.collect::<Vec<_>>(), [Some("42"), Some("42")]);
+    db.settle(settlement(&last, Next::Discard)).await;
+    // A blocker that has failed cancels the continuation at once, and with it the chain closes.
+    let id = db.start("approve").await;
+    let mut waits = chain("a");
+    waits.first.blockers = vec![id.into()];
+    db.enqueue(std::slice::from_ref(&waits)).await;
+    let next = NewJob {
+        blockers: vec![last.chain_id],
+        ..job("a")
+    };
+    let next_id = next.id;
+    let own = token(&db, id).await;
+    let outcome = ExternalOutcome::Continue { next };
+    assert_eq!(answer(&db, id, own, outcome).await, ExternalAnswer::Done);
+    assert_eq!(db.state(next_id).await, State::Cancelled);
+    assert_eq!(db.state(waits.first.id).await, State::Cancelled);
+}
+
 pub async fn the_end_of_one_frees_its_dependents(db: Fixture) {
     deploy(&db, DAY_MS).await;
     let blocker = db.start("approve").await;
@@ -246,8 +308,14 @@ pub async fn what_cannot_be_completed_says_why(db: Fixture) {
     // What cannot be stored leaves the job as it was.
     let id = db.start("approve").await;
     let own = token(&db, id).await;
-    let mut waiting = job("a");
-    waiting.blockers = vec![handled.into()];
+    let mut dependent = chain("a");
+    dependent.first.blockers = vec![id.into()];
+    db.enqueue(std::slice::from_ref(&dependent)).await;
+    let nobody = ChainId(job("a").id.0);
+    let waiting_for = |chain: ChainId| NewJob {
+        blockers: vec![chain],
+        ..job("a")
+    };
     let taken = NewJob {
         id: handled,
         ..job("a")
@@ -259,7 +327,16 @@ pub async fn what_cannot_be_completed_says_why(db: Fixture) {
         ExternalOutcome::Continue {
             next: job("nobody"),
         },
-        ExternalOutcome::Continue { next: waiting },
+        ExternalOutcome::Continue {
+            next: waiting_for(nobody),
+        },
+        // Its own chain, and one that waits for it.
+        ExternalOutcome::Continue {
+            next: waiting_for(id.into()),
+        },
+        ExternalOutcome::Continue {
+            next: waiting_for(dependent.id()),
+        },
         ExternalOutcome::Continue { next: taken },
     ] {
         let error = db
@@ -268,6 +345,18 @@ pub async fn what_cannot_be_completed_says_why(db: Fixture) {
             .await
             .unwrap_err();
         assert!(!error.is_transient(), "{error:?}");
+        match &outcome {
+            ExternalOutcome::Continue { next } if next.blockers == [nobody] => {
+                assert!(
+                    matches!(error, StoreError::UnknownChain(chain) if chain == nobody),
+                    "{error:?}"
+                );
+            }
+            ExternalOutcome::Continue { next } if !next.blockers.is_empty() => {
+                assert!(matches!(error, StoreError::BlockerCycle(_)), "{error:?}");
+            }
+            _ => {}
+        }
         assert_eq!(db.state(id).await, State::Ready);
     }
 }

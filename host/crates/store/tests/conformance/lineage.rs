@@ -52,17 +52,25 @@ pub async fn descendants_are_counted_exactly(db: Fixture) {
     assert_eq!(written, 2, "{answers:?}");
     assert_eq!(answers[2], Settled::Written);
     assert!(
-        answers.iter().any(|a| matches!(a, Settled::Refused(why) if why.contains("limit `descendants` = 6") && why.contains("7 descendants"))),
+        answers.iter().any(|a| matches!(a, Settled::Overtaken(why) if why.contains("limit `descendants` = 6") && why.contains("7 descendants"))),
         "{answers:?}"
     );
     let refused = &batch[answers.iter().position(|a| *a != Settled::Written).unwrap()];
     assert_eq!(db.state(refused.job).await, State::Running);
     // A batch that is sent again counts nothing twice.
     assert_eq!(db.store.settle(&batch).await.unwrap(), answers);
-    let fits = Settlement {
-        children: chains("a", 1),
+    // What became too many is none of the attempt's doing: the next one is told of those that there are now.
+    let again = Settlement {
+        next: Next::Retry { delay_ms: 0 },
+        outcome: OutcomeKind::FailedRetryable,
+        children: Vec::new(),
         ..refused.clone()
     };
+    assert_eq!(db.settle(again).await, Settled::Written);
+    let jobs = db.claim(session, a, 10).await;
+    let again = jobs.iter().find(|job| job.id == refused.job).unwrap();
+    assert_eq!((again.attempt, again.descendants), (2, 5));
+    let fits = most(with_children(again, 1));
     assert_eq!(db.settle(fits).await, Settled::Written);
 }
 
@@ -85,6 +93,8 @@ pub async fn two_at_once_never_pass_the_bound(db: Fixture) {
         let answers = [one.unwrap(), two.unwrap()].concat();
         let written = answers.iter().filter(|a| **a == Settled::Written).count();
         assert_eq!(written, 1, "{answers:?}");
+        let overtaken = |answer: &Settled| matches!(answer, Settled::Overtaken(_));
+        assert!(answers.iter().any(overtaken), "{answers:?}");
         for job in &jobs {
             db.settle(complete(job)).await;
         }

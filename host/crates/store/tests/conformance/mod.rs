@@ -167,6 +167,7 @@ suite! {
         a_completion_closes_the_chain_once,
         a_failure_discards,
         a_continuation_inherits_from_its_chain,
+        a_continuation_waits_for_its_blockers,
         the_end_of_one_frees_its_dependents,
         what_cannot_be_completed_says_why,
         a_deadline_discards_and_is_the_end,
@@ -231,6 +232,7 @@ suite! {
         rare_states_by_their_own_indexes,
         a_job_with_all_that_surrounds_it,
         a_chain_oldest_first,
+        what_jobs_of_a_type_used_newest_first,
         nothing_where_there_is_nothing,
     }
     chain {

@@ -459,6 +459,44 @@ pub async fn a_chain_oldest_first(db: Fixture) {
     );
 }
 
+pub async fn what_jobs_of_a_type_used_newest_first(db: Fixture) {
+    let [a, _] = db.deploy(["a", "b"]).await;
+    let session = db.session().await;
+    for wall_us in [1, 2, 3] {
+        db.start("a").await;
+        let job = db.claim_one(session, a).await;
+        let mut settlement = complete(&job);
+        settlement.usage.wall_us = wall_us;
+        db.settle(settlement).await;
+    }
+    // One that ended badly, and one that waits: neither says what a good run needs.
+    db.start("a").await;
+    let job = db.claim_one(session, a).await;
+    db.settle(settlement(&job, Next::Discard)).await;
+    db.start("a").await;
+
+    let name = "a".parse().unwrap();
+    let used = db.store.type_usage(&name, 2).await.unwrap();
+    let walls: Vec<_> = used.iter().map(|usage| usage.wall_us).collect();
+    assert_eq!(walls, [3, 2]);
+    assert_eq!(used[0].detail, usage().detail);
+    assert_eq!(db.store.type_usage(&name, 10).await.unwrap().len(), 3);
+    let none = db.store.type_usage(&"b".parse().unwrap(), 10).await;
+    assert_eq!(none.unwrap(), []);
+    let unknown = db.store.type_usage(&"c".parse().unwrap(), 10).await;
+    assert!(
+        matches!(unknown, Err(StoreError::UnknownType(_))),
+        "{unknown:?}"
+    );
+    for limit in [0, 10_001] {
+        let refused = db.store.type_usage(&name, limit).await;
+        assert!(
+            matches!(refused, Err(StoreError::Invalid(_))),
+            "{refused:?}"
+        );
+    }
+}
+
 pub async fn nothing_where_there_is_nothing(db: Fixture) {
     assert_eq!(db.store.job(job("a").id).await.unwrap(), None);
     assert_eq!(db.store.chain(job("a").id.into()).await.unwrap(), []);

@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::world::{Answer, Claim, TYPES};
-use super::{Feature, has};
 
 /// A command before it is known what exists: numbers choose among what does.
 #[derive(Debug, Clone)]
@@ -235,19 +234,9 @@ impl Resolver {
             Command::Rescue => Step::Rescue,
             Command::Promote => Step::Promote,
             Command::MakeDue => Step::MakeDue,
-            Command::AgeKeys => match has(Feature::Dedup) {
-                true => Step::AgeKeys,
-                false => return None,
-            },
+            Command::AgeKeys => Step::AgeKeys,
             Command::Cancel(number) => Step::Cancel(job(*number)?),
-            Command::Retry(number) => {
-                let id = job(*number)?;
-                let was_blocked = !model.jobs[&id].blockers.is_empty();
-                if was_blocked && !has(Feature::RetryOfBlocked) {
-                    return None;
-                }
-                Step::Retry(id)
-            }
+            Command::Retry(number) => Step::Retry(job(*number)?),
         })
     }
 
@@ -272,8 +261,8 @@ impl Resolver {
         job.delay_ms = if start.delayed { HOUR_MS } else { 0 };
         job.priority = start.priority;
         let not_before = match start.not_before {
-            2 if has(Feature::NotBefore) => NotBefore::Past,
-            3 if has(Feature::NotBefore) => NotBefore::InAnHour,
+            2 => NotBefore::Past,
+            3 => NotBefore::InAnHour,
             _ => NotBefore::None,
         };
         (job, not_before)
@@ -282,7 +271,7 @@ impl Resolver {
     fn new_chain(&mut self, start: &Start) -> (NewChain, NotBefore) {
         let (job, not_before) = self.new_job(start);
         let mut chain = NewChain::new(job);
-        if let Some((key, any)) = start.dedup.filter(|_| has(Feature::Dedup)) {
+        if let Some((key, any)) = start.dedup {
             let scope = match any {
                 true => DedupScope::Any { window_ms: HOUR_MS },
                 false => DedupScope::Open,
@@ -302,7 +291,7 @@ impl Resolver {
         let mut batch: Vec<(NewChain, NotBefore)> = Vec::with_capacity(starts.len());
         for start in starts {
             let (mut chain, not_before) = self.new_chain(start);
-            for (own, number) in start.blockers.iter().filter(|_| has(Feature::Blockers)) {
+            for (own, number) in &start.blockers {
                 let number = usize::from(*number);
                 let blocker = match own {
                     true => pick(batch.len(), number).map(|at| batch[at].0.id()),
@@ -327,7 +316,6 @@ impl Resolver {
                 batch[last].0.dedup = None;
                 batch[last].0.first.blockers.clear();
             }
-            Some(Flaw::UnknownBlocker | Flaw::Cycle) if !has(Feature::Blockers) => return None,
             Some(Flaw::UnknownBlocker) => {
                 let unknown = ChainId(self.id().0);
                 batch[last].0.first.blockers.push(unknown);
@@ -411,10 +399,8 @@ impl Resolver {
                 Next::Continue { job }
             }
             Ending::TooManyChildren => {
-                if has(Feature::Lineage) {
-                    descendants_max = 2;
-                    children = (0..3).map(|_| self.new_chain(&plain).0).collect();
-                }
+                descendants_max = 2;
+                children = (0..3).map(|_| self.new_chain(&plain).0).collect();
                 Next::Complete { output }
             }
         };

@@ -14,36 +14,6 @@ use crate::fixture::{Fixture, Setting, run};
 use command::{Command, Resolver, commands};
 use world::World;
 
-/// What the property drives. Features that the stores do not have yet are left out of the commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Feature {
-    /// A time before which a job is not ready.
-    NotBefore,
-    /// Deduplication keys.
-    Dedup,
-    /// Blockers, their policies, cycles and unknown chains.
-    Blockers,
-    /// Retries of jobs that were started with blockers.
-    RetryOfBlocked,
-    /// The bound on descendants.
-    Lineage,
-}
-
-/// The one list of what both stores have.
-const FEATURES: &[Feature] = &[
-    Feature::NotBefore,
-    Feature::Dedup,
-    Feature::Blockers,
-    Feature::RetryOfBlocked,
-    Feature::Lineage,
-];
-
-fn has(feature: Feature) -> bool {
-    // To try what is being built: `HARDSTOP_PROPERTY_FEATURES=Dedup,Blockers`.
-    let named = std::env::var("HARDSTOP_PROPERTY_FEATURES").unwrap_or_default();
-    FEATURES.contains(&feature) || named.split(',').any(|name| name == format!("{feature:?}"))
-}
-
 const CASES_DEFAULT: u32 = 32;
 const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/property.seeds");
 

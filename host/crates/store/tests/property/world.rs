@@ -7,7 +7,6 @@ use hardstop_simulation::Model;
 use hardstop_store::*;
 
 use super::command::{End, HOUR_MS, NotBefore, Step};
-use super::{Feature, has};
 use crate::fixture::{Fixture, LONG, name, settlement};
 
 pub const TYPES: [&str; 3] = ["a", "b", "c"];
@@ -237,6 +236,7 @@ impl World {
                 };
                 let kinds = settled.into_iter().map(|settled| match settled {
                     Settled::Refused(_) => "Refused".to_owned(),
+                    Settled::Overtaken(_) => "Overtaken".to_owned(),
                     other => format!("{other:?}"),
                 });
                 Answer::Settled(kinds.collect())
@@ -318,10 +318,7 @@ impl World {
             priority: job.priority,
             input: job.input,
             blockers: blockers.map(|b| (b.chain_id, b.state, b.output)).collect(),
-            lineage: match has(Feature::Lineage) {
-                true => job.lineage,
-                false => Lineage::root(job.chain_id),
-            },
+            lineage: job.lineage,
         }
     }
 

@@ -10,13 +10,14 @@ FROM (
            NULL::int2 AS outcome, NULL::text AS output, NULL::text AS failure, NULL::text AS log, NULL::uuid AS continued_to,
            NULL::int8 AS wall_us, NULL::int8 AS cpu_us, NULL::int8 AS fuel, NULL::int8 AS memory_bytes_peak,
            NULL::int8 AS output_bytes, NULL::int8 AS log_bytes, NULL::int8 AS log_bytes_dropped,
+           NULL::text AS usage_detail,
            deadline_at
     FROM hardstop.job_live WHERE id = $1
     UNION ALL
     SELECT id, chain_id, type_id, state, lease_token, attempt, run, rescues, snoozes, priority,
            created_at, due_at, started_at, finished_at,
            outcome, output, failure, log, continued_to,
-           wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, NULL
+           wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, NULL
     FROM hardstop.job_done WHERE id = $1
 ) j
 JOIN hardstop.job_type t ON t.id = j.type_id

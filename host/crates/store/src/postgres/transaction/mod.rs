@@ -136,6 +136,7 @@ impl Transaction for PgTransaction<'_> {
             .bind(usage(rows, |usage| usage.output_bytes))
             .bind(usage(rows, |usage| usage.log_bytes))
             .bind(usage(rows, |usage| usage.log_bytes_dropped))
+            .bind(column(rows, |row| row.usage.as_ref()?.detail.as_deref()))
             .fetch_all(&mut *self.0)
             .await?;
         all(&rows, view::held)

@@ -10,13 +10,14 @@ FROM (
            NULL AS outcome, NULL AS output, NULL AS failure, NULL AS log, NULL AS continued_to,
            NULL AS wall_us, NULL AS cpu_us, NULL AS fuel, NULL AS memory_bytes_peak,
            NULL AS output_bytes, NULL AS log_bytes, NULL AS log_bytes_dropped,
+           NULL AS usage_detail,
            deadline_at
     FROM job_live WHERE id = ?1
     UNION ALL
     SELECT id, chain_id, type_id, state, lease_token, attempt, run, rescues, snoozes, priority,
            created_at, due_at, started_at, finished_at,
            outcome, output, failure, log, continued_to,
-           wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, NULL
+           wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, NULL
     FROM job_done WHERE id = ?1
 ) j
 JOIN job_type t ON t.id = j.type_id

@@ -1,7 +1,7 @@
 //! Reads on SQLite that concern more than one job.
 
 use async_trait::async_trait;
-use hardstop_domain::{ChainId, JobId, State, TypeName};
+use hardstop_domain::{ChainId, JobId, State, TypeId, TypeName, Usage};
 
 use super::{SqliteTransaction, hex, json, sql};
 use crate::StoreError;
@@ -121,6 +121,16 @@ impl ReadStatements for SqliteTransaction<'_> {
             .fetch_all(&mut *self.connection)
             .await?;
         all(&rows, view::job_blocker)
+    }
+
+    async fn type_usage(&mut self, type_id: TypeId, limit: i64) -> Result<Vec<Usage>, StoreError> {
+        let rows = sql!("type_usage")
+            .bind(type_id.0)
+            .bind(limit)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        let used = rows.iter().filter_map(|row| view::usage(row).transpose());
+        used.collect()
     }
 
     async fn explain_job(&mut self, id: JobId) -> Result<Option<Explanation>, StoreError> {

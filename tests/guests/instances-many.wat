@@ -1,0 +1,16 @@
+;; Ten instances of a module that does nothing, beside those of every guest here.
+(core module $main
+  (import "libc" "complete" (func $complete (param i32 i32) (result i32)))
+  (func (export "run") (param $input i32) (param $length i32) (result i32)
+    (call $complete (local.get $input) (local.get $length))))
+(core module $idle)
+(core instance (instantiate $idle))
+(core instance (instantiate $idle))
+(core instance (instantiate $idle))
+(core instance (instantiate $idle))
+(core instance (instantiate $idle))
+(core instance (instantiate $idle))
+(core instance (instantiate $idle))
+(core instance (instantiate $idle))
+(core instance (instantiate $idle))
+(core instance (instantiate $idle))
