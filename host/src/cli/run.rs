@@ -297,6 +297,7 @@ fn grant(
         asked.set(LimitName::Stack, args.stack);
         let capabilities = Capabilities {
             chains: args.allow_chains,
+            scratch: args.allow_scratch,
             config: args.config_values.iter().cloned().collect(),
         };
         return Ok((
@@ -304,9 +305,13 @@ fn grant(
             capabilities,
         ));
     };
-    if args.allow_chains || !args.config_values.is_empty() || args.stack.is_some() {
+    if args.allow_chains
+        || args.allow_scratch
+        || !args.config_values.is_empty()
+        || args.stack.is_some()
+    {
         return Err(Error::usage(
-            "--allow-chains, --config-value and --stack are for a bare component",
+            "--allow-chains, --allow-scratch, --config-value and --stack are for a bare component",
         )
         .hint(format!("set them in {}", file.path.display())));
     }

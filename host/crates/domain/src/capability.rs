@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Capabilities {
     /// Whether handlers may start chains of their own.
     pub chains: bool,
+    /// Whether handlers have a scratch folder, `/scratch`: empty at the beginning of an attempt, gone at its end.
+    pub scratch: bool,
     /// The configuration values that handlers may read, by key.
     pub config: BTreeMap<String, String>,
 }
@@ -24,12 +26,15 @@ impl Capabilities {
         if !self.config.is_empty() {
             names.push("config");
         }
+        if self.scratch {
+            names.push("scratch");
+        }
         names
     }
 }
 
 /// Every capability that there is.
-pub const NAMES: [&str; 2] = ["chains", "config"];
+pub const NAMES: [&str; 3] = ["chains", "config", "scratch"];
 
 /// A call that a guest made without the grant for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +54,15 @@ impl Refusal {
             capability: "chains".to_owned(),
             rule: format!("type `{type_name}` may not start chains"),
             grant: format!("[types.{type_name}.capabilities]\nchains = true"),
+        }
+    }
+
+    /// A path into the scratch folder by a type without `scratch`.
+    pub fn scratch(type_name: &str) -> Self {
+        Self {
+            capability: "scratch".to_owned(),
+            rule: format!("type `{type_name}` has no scratch folder"),
+            grant: format!("[types.{type_name}.capabilities]\nscratch = true"),
         }
     }
 

@@ -27,6 +27,13 @@ impl Usage {
             LimitName::Output => Some(self.output_bytes),
             LimitName::Log => Some(self.log_bytes),
             LimitName::LogLines => Some(self.detail.log_lines),
+            // Few attempts have a scratch folder: nothing is shown of those that do not use one.
+            LimitName::ScratchBytes => {
+                Some(self.detail.scratch_bytes_peak).filter(|used| *used > 0)
+            }
+            LimitName::ScratchFiles => {
+                Some(self.detail.scratch_files_peak).filter(|used| *used > 0)
+            }
             LimitName::Memories
             | LimitName::Tables
             | LimitName::TableElements

@@ -1,5 +1,6 @@
 //! How a sandbox is set up, and why one cannot be.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hardstop_domain::Limits;
@@ -26,6 +27,8 @@ pub struct SandboxConfig {
     pub ceiling: Limits,
     /// The largest component that [`Sandbox::prepare`](crate::Sandbox::prepare) looks at, in bytes.
     pub component_bytes_max: u64,
+    /// The folder on whose file system scratch files are kept.
+    pub scratch_dir: PathBuf,
     /// How long a guest runs before its limits are looked at again and others may have the thread.
     pub tick: Duration,
 }
@@ -38,6 +41,7 @@ impl Default for SandboxConfig {
             instances_max: 64,
             ceiling: Limits::default_ceiling(),
             component_bytes_max: 32 << 20,
+            scratch_dir: std::env::temp_dir(),
             tick: Duration::from_millis(1),
         }
     }
@@ -64,6 +68,9 @@ impl SandboxConfig {
         let memory = self.ceiling.memory_bytes_max;
         if !(64 << 10..=4 << 30).contains(&memory) {
             return bad("memory", format_size(memory), "64KiB to 4GiB".into());
+        }
+        if !self.scratch_dir.is_dir() {
+            return Err(SandboxError::ScratchDir(self.scratch_dir.clone()));
         }
         if self.tick < Duration::from_micros(100) || self.tick > Duration::from_millis(100) {
             return bad("tick", format!("{:?}", self.tick), "100us to 100ms".into());
@@ -93,6 +100,12 @@ pub enum SandboxError {
         /// What it may be.
         range: String,
     },
+    /// Nowhere to keep scratch files.
+    #[error(
+        "`scratch_dir` = {} is not a folder; make it, or name another under [worker] in hardstop.toml",
+        .0.display()
+    )]
+    ScratchDir(PathBuf),
     /// The operating system gave no thread.
     #[error("cannot start the thread `{name}`: {source}; raise the limit on threads (`ulimit -u`)")]
     Thread {

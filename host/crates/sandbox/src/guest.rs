@@ -16,6 +16,7 @@ use crate::binding::hardstop::job::types as wit;
 use crate::children::Children;
 use crate::command::Invocation;
 use crate::deadline::{Deadline, Ended};
+use crate::filesystem::{Filesystem, Quota, Volume};
 use crate::journal::{Journal, Said, Watch};
 use crate::limiter::{Limiter, Refused};
 use crate::lock::lock;
@@ -99,16 +100,21 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
     let hostcall_bytes_max = limits
         .host_call_bytes_max
         .max(limits.output_bytes_max + HOSTCALL_BYTES_SLACK);
-    let state = State::new(
+    let mut state = State::new(
         &limits,
         Limiter::new(&limits, ceiling),
         Journal::new(&limits, started, watch),
         grant,
         children,
-        invocation,
         account.clone(),
         deadline,
     );
+    state.quota = state.grant.capabilities.scratch.then(|| Quota {
+        bytes_max: limits.scratch_bytes_max,
+        files_max: limits.scratch_files_max,
+        folder: prepared.shared.config.scratch_dir.clone(),
+    });
+    state.invocation = invocation;
     let mut store = Store::new(&prepared.class.engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(hostcall_bytes_max).unwrap_or(usize::MAX));
@@ -140,9 +146,11 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
         refusals,
         snapshot,
         invocation,
+        filesystem,
         ..
     } = store.into_data();
     let said = lock(&journal).finish();
+    let volume = filesystem.as_ref().and_then(Filesystem::volume);
     let frames = snapshot.frames();
     let now = Instant::now();
     account.charge_slice();
@@ -161,6 +169,8 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
                 log_lines: said.entries.len() as u64,
                 log_lines_dropped: said.entries_dropped,
                 progress_dropped: said.progress_dropped,
+                scratch_bytes_peak: volume.map_or(0, Volume::bytes_peak),
+                scratch_files_peak: volume.map_or(0, Volume::files_peak),
             },
         },
         said,
@@ -168,7 +178,7 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
         effects: Effects {
             children: children.into_started(),
             refusals,
-            growth_refused: limiter.refused(),
+            growth_refused: limiter.refused().or(volume.and_then(Volume::refused)),
             hostcall_bytes_max,
             frames,
             waiting: account.is_waiting(),

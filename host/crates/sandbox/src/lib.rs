@@ -30,6 +30,7 @@ mod config;
 mod deadline;
 mod describe;
 mod engine;
+mod filesystem;
 mod guest;
 mod import;
 mod journal;

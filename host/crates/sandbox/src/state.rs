@@ -12,6 +12,7 @@ use crate::account::Account;
 use crate::backtrace::Snapshot;
 use crate::children::Children;
 use crate::command::Invocation;
+use crate::filesystem::{Filesystem, Quota};
 use crate::journal::{Journal, Stream};
 use crate::limiter::Limiter;
 use crate::stdio::LogStream;
@@ -36,8 +37,12 @@ pub(crate) struct State {
     pub(crate) snapshot: Snapshot,
     /// What a command is started with. None in a component with a handler.
     pub(crate) invocation: Option<Invocation>,
+    /// What it may keep in its scratch folder, where it has the grant for one.
+    pub(crate) quota: Option<Quota>,
+    /// Made when the guest first asks for it.
+    pub(crate) filesystem: Option<Filesystem>,
     deadline: Instant,
-    table: ResourceTable,
+    pub(crate) table: ResourceTable,
     /// Built when the guest first asks for it: many handlers never do.
     wasi: Option<WasiCtx>,
 }
@@ -67,7 +72,6 @@ impl State {
         journal: Journal,
         grant: Grant,
         children: Children,
-        invocation: Option<Invocation>,
         account: Arc<Account>,
         deadline: Instant,
     ) -> Self {
@@ -83,11 +87,20 @@ impl State {
             refusals: Vec::new(),
             account,
             snapshot: Snapshot::new(deadline, cpu_time_max),
-            invocation,
+            invocation: None,
+            quota: None,
+            filesystem: None,
             deadline,
             table,
             wasi: None,
         }
+    }
+
+    /// The files that the guest sees.
+    pub(crate) fn filesystem(&mut self) -> &Filesystem {
+        let quota = &mut self.quota;
+        self.filesystem
+            .get_or_insert_with(|| Filesystem::new(quota.take()))
     }
 
     /// Records a refused call, and hands out the text for the guest.

@@ -139,6 +139,9 @@ pub struct RunArgs {
     /// Grant a bare component the right to start chains. They are shown, not started.
     #[arg(long)]
     pub allow_chains: bool,
+    /// Grant a bare component a scratch folder, /scratch.
+    #[arg(long)]
+    pub allow_scratch: bool,
     /// Grant a bare component a configuration value. May be given again.
     #[arg(long = "config-value", value_parser = key_value, value_name = "KEY=VALUE")]
     pub config_values: Vec<(String, String)>,

@@ -103,23 +103,46 @@ async fn what_it_is_started_with() {
 #[tokio::test]
 async fn its_exit_code() {
     let _shared = shared().await;
-    let command = Command {
-        fatal_exit_codes: [64].into(),
+    let fatal = |code| Command {
+        fatal_exit_codes: [code].into(),
         ..Command::default()
     };
-    for (code, kind) in [
-        ("1", OutcomeKind::FailedRetryable),
-        ("63", OutcomeKind::FailedRetryable),
-        ("64", OutcomeKind::FailedFatal),
+    for (name, input, code, command, kind) in [
+        (
+            "command-exit-code",
+            "1",
+            64,
+            fatal(63),
+            OutcomeKind::FailedRetryable,
+        ),
+        (
+            "command-exit-code",
+            "1",
+            64,
+            fatal(64),
+            OutcomeKind::FailedFatal,
+        ),
+        // Preview 1's way to exit says of a code only whether it is 0.
+        (
+            "command-exit",
+            "64",
+            1,
+            fatal(64),
+            OutcomeKind::FailedRetryable,
+        ),
+        ("command-exit", "64", 1, fatal(1), OutcomeKind::FailedFatal),
     ] {
-        let report = run_command("command-exit", code, limits(), command.clone()).await;
+        let report = run_command(name, input, limits(), command).await;
         let failed = failure(&report, kind);
-        assert_eq!(
-            failed.message,
-            format!("exited with code {code}; the last line of its log: giving up")
-        );
+        let expected = match name {
+            "command-exit" => {
+                format!("exited with code {code}; the last line of its log: giving up")
+            }
+            _ => format!("exited with code {code}"),
+        };
+        assert_eq!(failed.message, expected);
     }
-    let report = run_command("command-exit", "0", limits(), command).await;
+    let report = run_command("command-exit", "0", limits(), Command::default()).await;
     assert_completed(&report, "null");
     assert_eq!(report.log[0].message, "giving up");
 }

@@ -11,6 +11,7 @@ mod memory;
 mod neighbour;
 mod output;
 mod preparation;
+mod scratch;
 mod stop;
 mod time;
 mod trap;
@@ -20,7 +21,7 @@ use hardstop_domain::Outcome;
 use crate::harness::*;
 
 /// The sources of all tests, in which each guest must be named.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 15] = [
     include_str!("capability.rs"),
     include_str!("children.rs"),
     include_str!("command.rs"),
@@ -32,6 +33,7 @@ const SOURCES: [&str; 13] = [
     include_str!("neighbour.rs"),
     include_str!("output.rs"),
     include_str!("preparation.rs"),
+    include_str!("scratch.rs"),
     include_str!("stop.rs"),
     include_str!("time.rs"),
     include_str!("trap.rs"),
