@@ -2,7 +2,7 @@
 ;; digits and a space. `cPATH` makes or opens a file, `oPATH` opens one to read, `x` closes it, `wN` writes N pages of 4 KiB, one
 ;; after another until one fails, `aN` reads so many, `kN` goes to N MiB, `sN` makes the file N MiB long; `dPATH` makes a folder,
 ;; `DPREFIX` so many folders that one fails, `uPATH` and `rPATH` remove a file and a folder; `mPATH>PATH` renames, `lPATH>PATH`
-;; links, `yTARGET>PATH` makes a symbolic link. `tN` traps if the last error was N.
+;; links, `bPATH>NAME` opens a folder to read and removes a file in it; `yTARGET>PATH` makes a symbolic link. `tN` traps if the last error was N.
 (module
   (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
@@ -81,6 +81,11 @@
     (call $word)
     (if (i32.eq (local.get $op) (i32.const 109))
       (then (return (call $rename (i32.const 3) (local.get $p) (local.get $n) (i32.const 3) (global.get $p) (global.get $n)))))
+    (if (i32.eq (local.get $op) (i32.const 98))
+      (then
+        (drop (call $open (i32.const 3) (i32.const 0) (local.get $p) (local.get $n) (i32.const 2) (i64.const 0) (i64.const 0)
+          (i32.const 0) (i32.const 16)))
+        (return (call $unlink (i32.load (i32.const 16)) (global.get $p) (global.get $n)))))
     (if (i32.eq (local.get $op) (i32.const 108))
       (then (return (call $link (i32.const 3) (i32.const 0) (local.get $p) (local.get $n) (i32.const 3) (global.get $p)
         (global.get $n)))))

@@ -120,14 +120,6 @@ impl State {
         }
         Place::find(&node, path).map_err(code)
     }
-
-    /// The same for what changes the folder, through a handle that allows it.
-    fn find_to_change(&mut self, descriptor: &Descriptor, path: &str) -> FsResult<Place> {
-        if !self.handle(descriptor).map_err(FsError::trap)?.write {
-            return Err(types::ErrorCode::ReadOnly.into());
-        }
-        self.find(descriptor, path)
-    }
 }
 
 impl preopens::Host for State {
@@ -247,7 +239,7 @@ impl types::HostDescriptor for State {
     }
 
     async fn create_directory_at(&mut self, fd: Descriptor, path: String) -> FsResult<()> {
-        let place = self.find_to_change(&fd, &path)?;
+        let place = self.find(&fd, &path)?;
         let dir = place.folder.dir().map_err(code)?;
         let Some(name) = place.name else {
             return Err(types::ErrorCode::Exist.into());
@@ -304,15 +296,10 @@ impl types::HostDescriptor for State {
         flags: types::DescriptorFlags,
     ) -> FsResult<Descriptor> {
         let write = flags.contains(types::DescriptorFlags::WRITE);
-        let mutate = flags.contains(types::DescriptorFlags::MUTATE_DIRECTORY);
         let create = open.contains(types::OpenFlags::CREATE);
         let truncate = open.contains(types::OpenFlags::TRUNCATE);
         let is_folder = open.contains(types::OpenFlags::DIRECTORY);
-        let place = match write || create || truncate {
-            true => self.find_to_change(&fd, &path)?,
-            false => self.find(&fd, &path)?,
-        };
-        let may_mutate = self.handle(&fd).map_err(FsError::trap)?.write;
+        let place = self.find(&fd, &path)?;
         let node = match (place.node(), &place.name) {
             (Ok(_), _) if create && open.contains(types::OpenFlags::EXCLUSIVE) => {
                 return Err(types::ErrorCode::Exist.into());
@@ -338,10 +325,9 @@ impl types::HostDescriptor for State {
         };
         let handle = Handle {
             read: flags.contains(types::DescriptorFlags::READ),
-            write: match &*node {
-                Node::Dir(_) => mutate && may_mutate,
-                Node::File(_) => write,
-            },
+            // C libraries open folders without the flag for it and change what is in them all the same, as they
+            // may in POSIX. Which folders can be changed is the tree's to say.
+            write: write || matches!(&*node, Node::Dir(_)),
             node,
         };
         self.push(handle).map_err(FsError::trap)
@@ -354,7 +340,7 @@ impl types::HostDescriptor for State {
     }
 
     async fn remove_directory_at(&mut self, fd: Descriptor, path: String) -> FsResult<()> {
-        let place = self.find_to_change(&fd, &path)?;
+        let place = self.find(&fd, &path)?;
         let dir = place.folder.dir().map_err(code)?;
         let name = place.name.as_ref().ok_or(types::ErrorCode::Busy)?;
         dir.remove(name, true).map_err(code)
@@ -367,8 +353,8 @@ impl types::HostDescriptor for State {
         new_fd: Descriptor,
         new_path: String,
     ) -> FsResult<()> {
-        let from = self.find_to_change(&fd, &path)?;
-        let to = self.find_to_change(&new_fd, &new_path)?;
+        let from = self.find(&fd, &path)?;
+        let to = self.find(&new_fd, &new_path)?;
         rename(&from, &to).map_err(code)
     }
 
@@ -383,7 +369,7 @@ impl types::HostDescriptor for State {
     }
 
     async fn unlink_file_at(&mut self, fd: Descriptor, path: String) -> FsResult<()> {
-        let place = self.find_to_change(&fd, &path)?;
+        let place = self.find(&fd, &path)?;
         let dir = place.folder.dir().map_err(code)?;
         let name = place.name.as_ref().ok_or(types::ErrorCode::IsDirectory)?;
         dir.remove(name, false).map_err(code)

@@ -69,6 +69,10 @@ async fn files_are_made_read_renamed_and_removed() {
             ("x", GOOD),
             ("mscratch/a/f>scratch/g", GOOD),
             ("oscratch/a/f", NO_ENTRY),
+            ("cscratch/a/h", GOOD),
+            ("x", GOOD),
+            ("bscratch/a>h", GOOD),
+            ("bscratch/a>h", NO_ENTRY),
             ("oscratch/g", GOOD),
             ("a17", GOOD),
             ("x", GOOD),
@@ -82,7 +86,7 @@ async fn files_are_made_read_renamed_and_removed() {
     let detail = report.usage.detail;
     assert_eq!(
         (detail.scratch_bytes_peak, detail.scratch_files_peak),
-        (64 << 10, 2)
+        (64 << 10, 3)
     );
 }
 
