@@ -283,6 +283,7 @@ mod tests {
                 retry: RetryPolicy::default(),
                 snooze: SnoozePolicy::default(),
                 capabilities: Capabilities::default(),
+                command: None,
             },
         };
         Catalogue::new(vec![active], &Catalogue::default())

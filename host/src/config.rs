@@ -78,6 +78,8 @@ pub struct WorkerConfig {
     pub lease_duration: Duration,
     /// How long an idle worker sleeps at the most before it looks for itself.
     pub poll_interval: Duration,
+    /// The folder on whose file system guests' scratch files are kept.
+    pub scratch_dir: PathBuf,
     /// How long final jobs are kept: the table `[retention]`.
     pub retention: Retention,
 }
@@ -100,6 +102,7 @@ impl Default for WorkerConfig {
             drain_timeout: Duration::from_secs(10),
             lease_duration: Duration::from_secs(15),
             poll_interval: Duration::from_secs(1),
+            scratch_dir: std::env::temp_dir(),
             retention: Retention::default(),
         }
     }
@@ -227,6 +230,7 @@ struct FileWorker {
     lease_duration: Option<u64>,
     #[serde(with = "duration_ms_option")]
     poll_interval: Option<u64>,
+    scratch_dir: Option<PathBuf>,
 }
 
 /// Durations, or `forever`.
@@ -345,6 +349,9 @@ impl Config {
                 *field = Duration::from_millis(ms);
             }
         }
+        if let Some(folder) = file.worker.scratch_dir {
+            worker.scratch_dir = folder;
+        }
         worker.retention = file.retention.over(worker.retention)?;
         config.check()?;
         Ok(config)
@@ -413,6 +420,7 @@ impl Config {
             compile: self.compile.clone(),
             http: self.http.clone(),
             secrets: self.secrets.clone(),
+            scratch_dir: self.worker.scratch_dir.clone(),
             ..SandboxConfig::default()
         }
     }

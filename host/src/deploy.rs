@@ -1,6 +1,7 @@
 //! From a manifest and a component to a deployment: read, check, compile, ask, and only then store.
 
 mod capability;
+mod command;
 mod external;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use hardstop_domain::quantity::duration_ms_option;
 use hardstop_domain::{
-    Capabilities, DeploymentId, Digest, Limits, LimitsPatch, RetryPolicy, SnoozePolicy, TypeName,
-    TypeSpec,
+    Capabilities, Command, DeploymentId, Digest, Limits, LimitsPatch, RetryPolicy, SnoozePolicy,
+    TypeName, TypeSpec,
 };
-use hardstop_sandbox::{DescribeError, PrepareError, Profile, Sandbox};
+use hardstop_sandbox::{DescribeError, PrepareError, Profile, Sandbox, adapt};
 use hardstop_store::{NewComponent, NewDeployment};
 use serde::Deserialize;
 use serde_json::Value;
@@ -52,12 +53,14 @@ pub struct TypeManifest {
     pub snooze: SnoozePolicy,
     /// What its handlers may reach.
     pub capabilities: Capabilities,
-    /// Whether it has no handler and is completed from outside. The keys below are for such a type only.
+    /// How its component is started, where that is a WASI command.
+    pub command: Option<Command>,
+    /// Whether it has no handler and is completed from outside.
     pub external: bool,
-    /// How long a ready job waits for its completion; a week where it is left out.
+    /// How long a ready job of an external type waits for its completion; a week where it is left out.
     #[serde(with = "duration_ms_option")]
     pub deadline: Option<u64>,
-    /// A paragraph for people.
+    /// For external types and commands, which nothing else describes: a paragraph for people.
     pub description: Option<String>,
     /// The input's schema, or the path of a file that holds it, relative to the manifest.
     pub input_schema: Option<Value>,
@@ -118,7 +121,8 @@ impl ManifestFile {
     }
 }
 
-/// Reads a component's bytes.
+/// Reads a component's bytes. A core module for WASI preview 1 becomes the component that runs it: that is what
+/// is stored, and whose digest is shown.
 pub fn read_component(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
     let cannot = |error: std::io::Error| {
         Error::usage(format!(
@@ -135,7 +139,26 @@ pub fn read_component(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
         ))
         .hint("strip it and build with opt-level = \"s\", or raise component_bytes_max in hardstop.toml"));
     }
-    std::fs::read(path).map_err(cannot)
+    let bytes = std::fs::read(path).map_err(cannot)?;
+    adapt(bytes).map_err(|error| Error::usage(format!("{}: {error}", path.display())))
+}
+
+/// How the manifest starts the component for a type, where that is a WASI command.
+pub fn command_of(
+    file: &ManifestFile,
+    name: &TypeName,
+    is_command: bool,
+) -> Result<Command, Error> {
+    let asked = file
+        .manifest
+        .types
+        .as_ref()
+        .and_then(|types| types.get(name));
+    let command = command::command(asked.unwrap_or(&TypeManifest::default()), is_command);
+    let command = command.map_err(|error| {
+        error.context(format!("manifest {}: [types.{name}]", file.path.display()))
+    })?;
+    Ok(command.unwrap_or_default())
 }
 
 /// Says that a component cannot be used.
@@ -215,10 +238,14 @@ async fn handlers(
         .prepare(bytes, common)
         .await
         .map_err(|error| prepare_error(&what, error))?;
-    let described = prepared
-        .describe()
-        .await
-        .map_err(|error| describe_error(&what, error))?;
+    let is_command = prepared.is_command();
+    let described = match is_command {
+        true => command::describe(file, asked.as_ref())?,
+        false => prepared
+            .describe()
+            .await
+            .map_err(|error| describe_error(&what, error))?,
+    };
     let asked = asked.unwrap_or_else(|| {
         described
             .iter()
@@ -275,12 +302,7 @@ async fn handlers(
                 .await
                 .map_err(|error| of_type(prepare_error(&what, error)))?;
         }
-        if let Some(key) = asked.external_key() {
-            return Err(of_type(Error::usage(format!(
-                "`{key}` is for external types, and this one has a handler"
-            )))
-            .hint("leave it out, or set external = true"));
-        }
+        let command = command::command(&asked, is_command).map_err(of_type)?;
         types.push(TypeSpec {
             name: name.clone(),
             description: description.description.clone(),
@@ -292,6 +314,7 @@ async fn handlers(
             retry: asked.retry,
             snooze: asked.snooze,
             capabilities: asked.capabilities,
+            command,
         });
     }
     Ok(types)

@@ -64,11 +64,9 @@ BEGIN
     FOR name, value IN SELECT * FROM jsonb_each(given) LOOP
         form := CASE
             WHEN name IN ('wall_timeout', 'cpu_time') THEN 'duration'
-            WHEN name IN ('memory', 'host_call', 'input', 'output', 'log', 'http_request_bytes',
-                          'http_response_bytes') THEN 'size'
+            WHEN name IN ('memory', 'host_call', 'input', 'output', 'log') THEN 'size'
             WHEN name IN ('fuel', 'memories', 'tables', 'table_elements', 'instances', 'handles', 'log_lines',
-                          'progress_rate', 'children', 'depth', 'descendants', 'http_requests', 'http_connections',
-                          'dns_lookups') THEN 'number'
+                          'progress_rate', 'children', 'depth', 'descendants') THEN 'number'
         END;
         IF form IS NULL THEN
             RAISE EXCEPTION 'limit `%` cannot be set for one job', name

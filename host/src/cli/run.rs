@@ -9,10 +9,10 @@ use hardstop_domain::capability::HttpCapability;
 use hardstop_domain::capability::http::HttpRules;
 use hardstop_domain::profile::{Near, near};
 use hardstop_domain::{
-    Blocker, BlockerEnd, Capabilities, ChainId, JobId, LimitName, Limits, Lineage, LogEntry,
-    Outcome, Report, TypeName, Usage, outcome::Progress,
+    Blocker, BlockerEnd, Capabilities, ChainId, Command, JobId, LimitName, Limits, Lineage,
+    LogEntry, Outcome, Report, TypeName, Usage, command::CommandOutput, outcome::Progress,
 };
-use hardstop_sandbox::{Attempt, Profile, Stop, StopSignal, TypeDescription, Watch};
+use hardstop_sandbox::{Attempt, Prepared, Profile, Stop, StopSignal, TypeDescription, Watch};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -96,12 +96,13 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
         .prepare(&target.bytes, Profile::of(&Limits::default()))
         .await
         .map_err(|error| deploy::prepare_error(&target.what, error))?;
-    let described = prepared
-        .describe()
-        .await
-        .map_err(|error| deploy::describe_error(&target.what, error))?;
-    let chosen = choose(&target, &described, args.type_name.as_deref())?;
-    let (limits, capabilities) = grant(context, &args, &target, &chosen.name)?;
+    let names = match prepared.is_command() {
+        true => command_names(&target, &args)?,
+        false => described_names(&target, &prepared).await?,
+    };
+    let chosen = choose(&target, &names, args.type_name.as_deref())?;
+    let (limits, capabilities) = grant(context, &args, &target, chosen)?;
+    let command = command(&args, &target, chosen, prepared.is_command())?;
     // Only a type that wants its own engine costs a second compilation.
     let profile = Profile::of(&limits);
     let prepared = if profile == Profile::of(&Limits::default()) {
@@ -121,7 +122,7 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
         prepared.run(Attempt {
             job: id,
             chain: id.into(),
-            type_name: chosen.name.clone(),
+            type_name: chosen.clone(),
             number: 1,
             attempts_left: 0,
             input: input.clone(),
@@ -131,12 +132,13 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
             trace_parent: None,
             limits: limits.clone(),
             capabilities: capabilities.clone(),
+            command: command.clone(),
             stop: signal,
             watch: live.then(|| Arc::new(Live) as Arc<dyn Watch>),
         })
     };
     if let Some(count) = args.repeat {
-        return repeat::execute(context, &chosen.name, count, &limits, attempt).await;
+        return repeat::execute(context, chosen, count, &limits, attempt).await;
     }
     let (handle, signal) = StopSignal::pair();
     let interrupt = tokio::spawn(async move {
@@ -147,7 +149,7 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
     });
     let report = attempt(signal).await;
     interrupt.abort();
-    print(context, &chosen.name, &report, &limits, input_bytes);
+    print(context, chosen, &report, &limits, input_bytes);
     Ok(match report.outcome {
         Outcome::Failed(_) => ExitCode::from(Exit::Failed as u8),
         _ => ExitCode::SUCCESS,
@@ -190,23 +192,93 @@ fn read_target(context: &Context, args: &RunArgs) -> Result<Target, Error> {
     })
 }
 
+/// The types that a component with a handler describes.
+async fn described_names(target: &Target, prepared: &Prepared) -> Result<Vec<TypeName>, Error> {
+    let described: Vec<TypeDescription> = prepared
+        .describe()
+        .await
+        .map_err(|error| deploy::describe_error(&target.what, error))?;
+    Ok(described.into_iter().map(|type_| type_.name).collect())
+}
+
+/// The types of a WASI command: the manifest's. A bare one is of any type that it is told to be.
+fn command_names(target: &Target, args: &RunArgs) -> Result<Vec<TypeName>, Error> {
+    let Some(file) = &target.manifest else {
+        let name = args.type_name.as_deref().unwrap_or("command");
+        let name = name
+            .parse()
+            .map_err(|error| Error::usage(format!("--type: {error}")))?;
+        return Ok(vec![name]);
+    };
+    let types = file.manifest.types.as_ref().ok_or_else(|| {
+        Error::usage(format!(
+            "manifest {}: the component is a WASI command, which describes no types",
+            file.path.display()
+        ))
+        .hint("name a type for it: [types.NAME]")
+    })?;
+    let own = types.iter().filter(|(_, asked)| !asked.external);
+    Ok(own.map(|(name, _)| name.clone()).collect())
+}
+
+/// How the component is started: as the manifest or, for a bare one, the flags say.
+fn command(
+    args: &RunArgs,
+    target: &Target,
+    name: &TypeName,
+    is_command: bool,
+) -> Result<Command, Error> {
+    let has_flags = !args.args.is_empty() || !args.env.is_empty() || args.text_output;
+    if let Some(file) = &target.manifest {
+        if has_flags {
+            return Err(
+                Error::usage("--arg, --env and --text-output are for a bare WASI command")
+                    .hint(format!("set them in {}", file.path.display())),
+            );
+        }
+        return deploy::command_of(file, name, is_command);
+    }
+    if has_flags && !is_command {
+        return Err(Error::usage(
+            "--arg, --env and --text-output are for WASI commands, and this component has a handler",
+        )
+        .hint("leave them out; a handler reads --config-value"));
+    }
+    let command = Command {
+        args: args.args.clone(),
+        env: args.env.iter().cloned().collect(),
+        output: match args.text_output {
+            true => CommandOutput::Text,
+            false => CommandOutput::Json,
+        },
+        ..Command::default()
+    };
+    command
+        .check()
+        .map_err(|error| Error::usage(error.to_string()))?;
+    Ok(command)
+}
+
 fn choose<'a>(
     target: &Target,
-    described: &'a [TypeDescription],
+    names: &'a [TypeName],
     wanted: Option<&str>,
-) -> Result<&'a TypeDescription, Error> {
-    let names: Vec<&str> = described.iter().map(|type_| type_.name.as_str()).collect();
-    match (wanted, described) {
-        (Some(name), _) => described
+) -> Result<&'a TypeName, Error> {
+    let listed = || {
+        let names: Vec<&str> = names.iter().map(TypeName::as_str).collect();
+        names.join(", ")
+    };
+    match (wanted, names) {
+        (Some(wanted), _) => names
             .iter()
-            .find(|type_| type_.name.as_str() == name)
+            .find(|name| name.as_str() == wanted)
             .ok_or_else(|| {
-                Error::usage(format!("{} has no type `{name}`", target.what))
-                    .hint(format!("it has: {}", names.join(", ")))
+                Error::usage(format!("{} has no type `{wanted}`", target.what))
+                    .hint(format!("it has: {}", listed()))
             }),
         (None, [only]) => Ok(only),
         (None, _) => Err(Error::usage(format!("{} has several types", target.what))
-            .hint(format!("choose with --type: {}", names.join(", ")))),
+            .hint(format!("choose with --type: {}", listed()))),
     }
 }
 
@@ -224,6 +296,7 @@ fn grant(
         asked.set(LimitName::Stack, args.stack);
         let capabilities = Capabilities {
             chains: args.allow_chains,
+            scratch: args.allow_scratch,
             config: args.config_values.iter().cloned().collect(),
             http: HttpCapability {
                 allow: HttpRules::try_from(args.allow_http.clone())
@@ -238,13 +311,14 @@ fn grant(
         ));
     };
     if args.allow_chains
+        || args.allow_scratch
         || !args.config_values.is_empty()
         || !args.allow_http.is_empty()
         || !args.secrets.is_empty()
         || args.stack.is_some()
     {
         return Err(Error::usage(
-            "--allow-chains, --config-value, --allow-http, --secret and --stack are for a bare \
+            "--allow-chains, --allow-scratch, --config-value, --allow-http, --secret and --stack are for a bare \
              component",
         )
         .hint(format!("set them in {}", file.path.display())));

@@ -32,6 +32,7 @@ pub(super) fn spec(
 ) -> Result<TypeSpec, Error> {
     let has_no_meaning = |name: LimitName| !matches!(name, LimitName::Input | LimitName::Output);
     let refused = [
+        ("command", asked.command.is_some()),
         ("retry", asked.retry != RetryPolicy::default()),
         (
             "capabilities",
@@ -61,6 +62,7 @@ pub(super) fn spec(
         snooze: asked.snooze,
         retry: asked.retry,
         capabilities: asked.capabilities,
+        command: None,
     };
     spec.check().map_err(|reason| {
         Error::usage(reason).hint("write a deadline such as \"12h\" or \"7d\"")
@@ -70,7 +72,11 @@ pub(super) fn spec(
 
 /// A schema as JSON text: given in the manifest, or in a file that the manifest names. Anything goes where there
 /// is none.
-fn schema(file: &ManifestFile, which: &str, given: Option<Value>) -> Result<String, Error> {
+pub(super) fn schema(
+    file: &ManifestFile,
+    which: &str,
+    given: Option<Value>,
+) -> Result<String, Error> {
     let text = match given {
         None => "true".to_owned(),
         Some(Value::String(path)) => {

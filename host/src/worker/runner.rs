@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
-use super::settler::Ended;
 use super::admission::{Admitted, Place};
+use super::settler::Ended;
 use crate::catalogue::{Catalogue, Entry, StartError};
 
 /// Runs one claimed job and hands its settlement on. The slot is free when this returns.
@@ -135,6 +135,7 @@ async fn attempt(
         trace_parent: job.trace_parent.clone(),
         limits,
         capabilities: spec.capabilities.clone(),
+        command: spec.command.clone().unwrap_or_default(),
         stop: signal,
         watch: None,
     };

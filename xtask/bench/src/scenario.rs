@@ -255,6 +255,7 @@ impl Bench {
                     trace_parent: None,
                     limits: Limits::default(),
                     capabilities: Default::default(),
+                    command: Default::default(),
                     stop: StopSignal::never(),
                     watch: None,
                 })

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Capabilities;
+use crate::command::Command;
 use crate::id::Digest;
 use crate::limit::Limits;
 use crate::quantity::format_duration_ms;
@@ -108,6 +109,9 @@ pub struct TypeSpec {
     pub snooze: SnoozePolicy,
     /// What handlers may reach.
     pub capabilities: Capabilities,
+    /// How its component is started, where that is a WASI command. None: it exports a handler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
 }
 
 /// What a deployment says of a type without a handler, whose jobs somebody outside completes.
@@ -167,6 +171,7 @@ mod tests {
             retry: RetryPolicy::default(),
             snooze: SnoozePolicy::default(),
             capabilities: Capabilities::default(),
+            command: None,
         };
         let text = serde_json::to_string(&spec).expect("serialises");
         assert!(text.contains("\"component\":\"sha256:"), "{text}");
@@ -190,6 +195,7 @@ mod tests {
             retry: RetryPolicy::default(),
             snooze: SnoozePolicy::default(),
             capabilities: Capabilities::default(),
+            command: None,
         };
         let digest = Some(Digest::of(b"component"));
         assert_eq!(spec(digest, None).check(), Ok(()));

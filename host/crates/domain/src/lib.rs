@@ -8,6 +8,7 @@
 
 pub mod blocker;
 pub mod capability;
+pub mod command;
 pub mod dedup;
 pub mod graph;
 pub mod id;
@@ -25,6 +26,7 @@ pub mod transition;
 
 pub use blocker::{Blocker, BlockerEnd};
 pub use capability::Capabilities;
+pub use command::Command;
 pub use id::{ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, SessionId, TypeId};
 pub use job::{Dedup, DedupScope, Lineage, NewChain, NewJob, OnBlockerFailure, State};
 pub use job_type::{External, TypeName, TypeSpec};

@@ -274,6 +274,12 @@ pub struct UsageDetail {
     /// Bytes that came back, headers included.
     #[serde(skip_serializing_if = "is_zero")]
     pub http_response_bytes: u64,
+    /// The most bytes that the scratch folder held at one time, in whole blocks of 4 KiB.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub scratch_bytes_peak: u64,
+    /// The most files and folders that it held.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub scratch_files_peak: u64,
 }
 
 impl UsageDetail {

@@ -27,9 +27,12 @@ impl Usage {
             LimitName::Output => Some(self.output_bytes),
             LimitName::Log => Some(self.log_bytes),
             LimitName::LogLines => Some(self.detail.log_lines),
-            LimitName::HttpRequests => Some(self.detail.http_requests),
-            LimitName::HttpRequestBytes => Some(self.detail.http_request_bytes),
-            LimitName::HttpResponseBytes => Some(self.detail.http_response_bytes),
+            // Few attempts send requests or write files: nothing is shown of those that do not.
+            LimitName::HttpRequests => some_of(self.detail.http_requests),
+            LimitName::HttpRequestBytes => some_of(self.detail.http_request_bytes),
+            LimitName::HttpResponseBytes => some_of(self.detail.http_response_bytes),
+            LimitName::ScratchBytes => some_of(self.detail.scratch_bytes_peak),
+            LimitName::ScratchFiles => some_of(self.detail.scratch_files_peak),
             LimitName::Memories
             | LimitName::Tables
             | LimitName::TableElements
@@ -46,6 +49,10 @@ impl Usage {
             | LimitName::DnsLookups => None,
         }
     }
+}
+
+fn some_of(used: u64) -> Option<u64> {
+    Some(used).filter(|used| *used > 0)
 }
 
 impl LimitName {

@@ -8,9 +8,9 @@ use hardstop_domain::quantity::format_size;
 
 use crate::cache::CacheError;
 use crate::compile::CompileConfig;
-use crate::structure::StructureLimits;
 use crate::http::HttpConfig;
 use crate::secret::SecretConfig;
+use crate::structure::StructureLimits;
 
 /// How many engines a sandbox keeps: one per [`Profile`](crate::Profile).
 ///
@@ -37,6 +37,8 @@ pub struct SandboxConfig {
     pub structure: StructureLimits,
     /// Where and under which limits components are compiled.
     pub compile: CompileConfig,
+    /// The folder on whose file system scratch files are kept.
+    pub scratch_dir: PathBuf,
     /// How long a guest runs before its limits are looked at again and others may have the thread.
     pub tick: Duration,
     /// Where guests may send requests.
@@ -55,6 +57,7 @@ impl Default for SandboxConfig {
             component_bytes_max: 32 << 20,
             structure: StructureLimits::default(),
             compile: CompileConfig::default(),
+            scratch_dir: std::env::temp_dir(),
             tick: Duration::from_millis(1),
             http: HttpConfig::default(),
             secrets: SecretConfig::default(),
@@ -85,6 +88,9 @@ impl SandboxConfig {
             return bad("memory", format_size(memory), "64KiB to 4GiB".into());
         }
         self.compile.check()?;
+        if !self.scratch_dir.is_dir() {
+            return Err(SandboxError::ScratchDir(self.scratch_dir.clone()));
+        }
         if self.tick < Duration::from_micros(100) || self.tick > Duration::from_millis(100) {
             return bad("tick", format!("{:?}", self.tick), "100us to 100ms".into());
         }
@@ -113,6 +119,12 @@ pub enum SandboxError {
         /// What it may be.
         range: String,
     },
+    /// Nowhere to keep scratch files.
+    #[error(
+        "`scratch_dir` = {} is not a folder; make it, or name another under [worker] in hardstop.toml",
+        .0.display()
+    )]
+    ScratchDir(PathBuf),
     /// The operating system gave no thread.
     #[error("cannot start the thread `{name}`: {source}; raise the limit on threads (`ulimit -u`)")]
     Thread {

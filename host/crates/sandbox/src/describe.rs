@@ -41,6 +41,12 @@ pub enum DescribeError {
     /// The call did not end well, or not within its limits.
     #[error("the component could not describe itself: {}", .0.message)]
     Failed(Box<Failure>),
+    /// It has no handler to ask.
+    #[error(
+        "the component is a WASI command, which describes no types: name a type for it in a manifest, \
+         [types.NAME]"
+    )]
+    Command,
     /// No type at all.
     #[error("the component implements no job type: give its handler a name")]
     NoType,
@@ -84,9 +90,13 @@ impl Prepared {
     /// Asks the component what it implements, under limits of its own: 2 s, 1 s of CPU, 64 MiB. It
     /// may log; nothing else is granted.
     pub async fn describe(&self) -> Result<Vec<TypeDescription>, DescribeError> {
+        if self.is_command() {
+            return Err(DescribeError::Command);
+        }
         let limits = self.describe_limits();
         let order = Order {
             call: Call::Describe,
+            invocation: None,
             grant: Grant::none(),
             children: Children::new(limits.clone(), None, 0),
             limits,
@@ -108,7 +118,7 @@ impl Prepared {
         match described.await {
             Ok(Ok(Returned::Described(types))) => check(types),
             Ok(Err(failure)) => Err(DescribeError::Failed(failure)),
-            Ok(Ok(Returned::Ran(_))) | Err(_) => Err(gone()),
+            Ok(Ok(Returned::Ran(_) | Returned::Exited(_))) | Err(_) => Err(gone()),
         }
     }
 

@@ -7,16 +7,20 @@ use std::time::{Duration, Instant};
 use hardstop_domain::outcome::UsageDetail;
 use hardstop_domain::{Capabilities, LimitHit, Limits, NewChain, Usage};
 use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::p2::bindings::CommandPre;
 
 use crate::account::Account;
 use crate::backtrace::Snapshot;
 use crate::binding::hardstop::job::types as wit;
 use crate::children::Children;
+use crate::command::Invocation;
 use crate::deadline::{Deadline, Ended};
+use crate::filesystem::{Filesystem, Quota, Volume};
 use crate::journal::{Journal, Said, Watch};
 use crate::limiter::{Limiter, Refused};
 use crate::lock::lock;
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, Program};
 use crate::secret::Secrets;
 use crate::state::{Grant, Parts, State};
 
@@ -26,6 +30,7 @@ const HOSTCALL_BYTES_SLACK: u64 = 1 << 20;
 /// What a guest is to do, and under which limits.
 pub(crate) struct Order {
     pub(crate) call: Call,
+    pub(crate) invocation: Option<Invocation>,
     pub(crate) limits: Limits,
     pub(crate) grant: Grant,
     pub(crate) children: Children,
@@ -37,12 +42,16 @@ pub(crate) enum Call {
     Describe,
     /// The deadline in it is filled in at the call.
     Run(wit::Job),
+    /// The `run` of a command, which has an invocation.
+    Command,
 }
 
 /// What the export returned.
 pub(crate) enum Returned {
     Described(Vec<wit::JobType>),
     Ran(Result<wit::Outcome, wit::Failure>),
+    /// With this code.
+    Exited(i32),
 }
 
 /// All that is left of a guest.
@@ -70,6 +79,8 @@ pub(crate) struct Effects {
     pub(crate) frames: Vec<String>,
     /// Whether it was waiting for the host then.
     pub(crate) waiting: bool,
+    /// What a command was started with, and what it wrote.
+    pub(crate) invocation: Option<Invocation>,
 }
 
 /// Runs a guest to its end. Must run as a task of the guest queue.
@@ -78,6 +89,7 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
     account.begin_slice();
     let Order {
         call,
+        invocation,
         limits,
         grant,
         children,
@@ -92,6 +104,11 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
         .host_call_bytes_max
         .max(limits.output_bytes_max + HOSTCALL_BYTES_SLACK);
     let redactor = grant.secrets.redactor();
+    let quota = grant.capabilities.scratch.then(|| Quota {
+        bytes_max: limits.scratch_bytes_max,
+        files_max: limits.scratch_files_max,
+        folder: prepared.shared.config.scratch_dir.clone(),
+    });
     let state = State::new(Parts {
         limiter: Limiter::new(&limits, ceiling),
         journal: Journal::new(&limits, started, watch, redactor),
@@ -99,6 +116,9 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
         children,
         account: account.clone(),
         snapshot: Snapshot::new(deadline, cpu_time_max),
+        deadline,
+        invocation,
+        quota,
         limits: limits.clone(),
         client: prepared.shared.client.clone(),
         secret_config: prepared.shared.config.secrets.clone(),
@@ -134,9 +154,12 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
         children,
         refusals,
         snapshot,
+        invocation,
+        filesystem,
         ..
     } = store.into_data();
     let said = lock(&journal).finish();
+    let volume = filesystem.as_ref().and_then(Filesystem::volume);
     let frames = snapshot.frames();
     let now = Instant::now();
     account.charge_slice();
@@ -148,7 +171,7 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
             cpu_us: account.cpu_time().as_micros() as u64,
             fuel: fuel_used,
             memory_bytes_peak: limiter.peak(),
-            output_bytes: 0,
+            output_bytes: invocation.as_ref().map_or(0, Invocation::output_bytes),
             log_bytes: said.bytes,
             log_bytes_dropped: said.bytes_dropped,
             detail: UsageDetail {
@@ -158,6 +181,8 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
                 http_requests: http.requests,
                 http_request_bytes: http.request_bytes,
                 http_response_bytes: http.response_bytes,
+                scratch_bytes_peak: volume.map_or(0, Volume::bytes_peak),
+                scratch_files_peak: volume.map_or(0, Volume::files_peak),
             },
         },
         said,
@@ -166,10 +191,11 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
             children: children.into_started(),
             refusals: refusals.take(),
             http_limit,
-            growth_refused: limiter.refused(),
+            growth_refused: limiter.refused().or(volume.and_then(Volume::refused)),
             hostcall_bytes_max,
             frames,
             waiting: account.is_waiting(),
+            invocation,
         },
         late_us: now.saturating_duration_since(deadline).as_micros() as u64,
     }
@@ -187,7 +213,11 @@ async fn call_export(
     if let Some(fuel) = fuel {
         store.set_fuel(fuel)?;
     }
-    let component = prepared.pre.instantiate_async(&mut *store).await?;
+    let pre = match &prepared.program {
+        Program::Handler(pre) => pre,
+        Program::Command(pre) => return call_command(pre, store).await.map(Returned::Exited),
+    };
+    let component = pre.instantiate_async(&mut *store).await?;
     let handler = component.hardstop_job_handler();
     match call {
         Call::Describe => handler.call_describe(store).await.map(Returned::Described),
@@ -196,6 +226,22 @@ async fn call_export(
             job.deadline_ms = left.as_millis() as u64;
             handler.call_run(store, &job).await.map(Returned::Ran)
         }
+        // Not reached: only a command is called so.
+        Call::Command => Err(wasmtime::Error::msg("the component is not a command")),
+    }
+}
+
+/// Runs a command to its exit, and hands out its code.
+async fn call_command(pre: &CommandPre<State>, store: &mut Store<State>) -> wasmtime::Result<i32> {
+    let component = pre.instantiate_async(&mut *store).await?;
+    match component.wasi_cli_run().call_run(store).await {
+        Ok(Ok(())) => Ok(0),
+        Ok(Err(())) => Ok(1),
+        // Calling `exit` ends a guest like a trap does.
+        Err(error) => match error.downcast_ref() {
+            Some(I32Exit(code)) => Ok(*code),
+            None => Err(error),
+        },
     }
 }
 

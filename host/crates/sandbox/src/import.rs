@@ -2,6 +2,7 @@
 
 mod chains;
 mod config;
+mod filesystem;
 mod http;
 mod log;
 mod progress;
@@ -10,7 +11,7 @@ mod secrets;
 pub(crate) use chains::{NewJobError, continuation};
 
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime_wasi::p2::bindings::sockets;
+use wasmtime_wasi::p2::bindings::{filesystem as files, sockets};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
 use crate::binding::JobComponent;
@@ -37,9 +38,9 @@ pub(crate) const OFFERED: [&str; 14] = [
 /// Links all that can be imported.
 ///
 /// `wasi:filesystem` and `wasi:sockets` are linked because standard libraries import them whether or
-/// not a program uses them. Neither leads anywhere: no directory is preopened, and a file can only
-/// be opened through one; sockets and name look-ups are refused before the operating system is asked
-/// for anything, and each try is recorded as a refusal.
+/// not a program uses them. The files are a tree of the sandbox's own, never the host's; sockets and name
+/// look-ups are refused before the operating system is asked for anything, and each try is recorded as a
+/// refusal.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     JobComponent::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
@@ -47,6 +48,8 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
     // Once more, with getters that take note: they are called at each call of the interface.
     linker.allow_shadowing(true);
+    files::types::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    files::preopens::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
     sockets::tcp_create_socket::add_to_linker::<State, WasiSockets>(linker, |state| {
         state.refuse_network();
         state.sockets()

@@ -1,7 +1,7 @@
 //! Runs one attempt at one job in a fresh WebAssembly instance, under hard limits.
 //!
 //! ```text
-//! Sandbox::new(config) -> prepare(bytes, profile) -> Prepared::run(attempt) -> Report
+//! Sandbox::new(config) -> adapt(bytes) -> prepare(bytes, profile) -> Prepared::run(attempt) -> Report
 //! ```
 //!
 //! All of wasmtime is in this crate and nothing of the database. What holds for every attempt:
@@ -21,15 +21,18 @@
 //! [`Report`]: hardstop_domain::Report
 
 mod account;
+mod adapt;
 mod backtrace;
 mod binding;
 mod cache;
 mod children;
+mod command;
 mod compile;
 mod config;
 mod deadline;
 mod describe;
 mod engine;
+mod filesystem;
 mod guest;
 mod http;
 mod import;
@@ -52,6 +55,7 @@ mod structure;
 mod ticker;
 mod trap;
 
+pub use adapt::{AdaptError, adapt};
 pub use cache::CacheError;
 pub use children::CHILDREN_BYTES_MAX;
 pub use compile::{CompileConfig, CompileLimit, compile_if_asked};

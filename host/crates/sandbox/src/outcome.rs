@@ -8,6 +8,7 @@ use hardstop_domain::quantity::format_size;
 use hardstop_domain::{Failure, LimitHit, LimitName, Limits, Outcome, OutcomeKind, Report};
 
 use crate::binding::hardstop::job::types as wit;
+use crate::command;
 use crate::deadline::Ended;
 use crate::guest::{Remains, Returned};
 use crate::import::{NewJobError, continuation};
@@ -50,6 +51,12 @@ fn outcome(remains: &mut Remains, limits: &Limits) -> Outcome {
         Ended::Returned(Ok(Returned::Ran(Err(failure)))) => {
             let failure = failed(failure, remains, limits);
             Outcome::Failed(laid_to(failure, remains))
+        }
+        Ended::Returned(Ok(Returned::Exited(code))) => {
+            match command::exited(code, remains, limits) {
+                Outcome::Failed(failure) => Outcome::Failed(laid_to(failure, remains)),
+                outcome => outcome,
+            }
         }
         // Not reached: `run` was called, and everything else is a failure.
         _ => Outcome::Failed(Failure::new(OutcomeKind::Trapped, "did not run")),
@@ -167,9 +174,12 @@ fn fault(error: &wasmtime::Error, remains: &Remains, limits: &Limits) -> Failure
             of_limit(kind, "used up its fuel:", hit(LimitName::Fuel, limit, used))
         }
         Cause::ResultTooLarge => {
-            let more_than = remains.effects.hostcall_bytes_max;
-            let hit = hit(LimitName::Output, limits.output_bytes_max, more_than);
-            of_limit(kind, "returned more than", hit)
+            let (doing, bytes) = match &remains.effects.invocation {
+                Some(invocation) => ("wrote", invocation.output_bytes()),
+                None => ("returned more than", remains.effects.hostcall_bytes_max),
+            };
+            let hit = hit(LimitName::Output, limits.output_bytes_max, bytes);
+            of_limit(kind, doing, hit)
         }
         Cause::Limit(name) => {
             let limit = match name {
@@ -272,7 +282,7 @@ fn stopped(stop: Stop, remains: &Remains) -> Failure {
     failure
 }
 
-fn hit(name: LimitName, limit: u64, used: u64) -> LimitHit {
+pub(crate) fn hit(name: LimitName, limit: u64, used: u64) -> LimitHit {
     LimitHit {
         name,
         limit,
@@ -282,7 +292,7 @@ fn hit(name: LimitName, limit: u64, used: u64) -> LimitHit {
 }
 
 /// The failure of a limit: `{doing} {used} of ...: limit {name} = {limit}`.
-fn of_limit(kind: OutcomeKind, doing: &str, hit: LimitHit) -> Failure {
+pub(crate) fn of_limit(kind: OutcomeKind, doing: &str, hit: LimitHit) -> Failure {
     let name = hit.name;
     let limit = name.format(hit.limit);
     let used = name.format(hit.used);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hardstop_domain::quantity::format_size;
 use wasmtime::component::Component;
+use wasmtime_wasi::p2::bindings::CommandPre;
 
 use crate::binding::JobComponentPre;
 use crate::cache::EntryId;
@@ -16,6 +17,8 @@ use crate::state::State;
 use crate::structure::{Outline, OutlineError, StructureError, StructureLimits, outline};
 
 const HANDLER: &str = "hardstop:job/handler@0.1.0";
+/// What a command exports, as the beginning of the name.
+const COMMAND: &str = "wasi:cli/run@0.2.";
 /// How much of a parser's or compiler's message is repeated, in bytes.
 const REASON_BYTES_MAX: usize = 1 << 10;
 
@@ -24,7 +27,28 @@ const REASON_BYTES_MAX: usize = 1 << 10;
 pub struct Prepared {
     pub(crate) shared: Arc<Shared>,
     pub(crate) class: Arc<Class>,
-    pub(crate) pre: JobComponentPre<State>,
+    pub(crate) program: Program,
+}
+
+/// What a component exports to be run by. One that exports both has a handler.
+#[derive(Clone)]
+pub(crate) enum Program {
+    Handler(JobComponentPre<State>),
+    Command(CommandPre<State>),
+}
+
+/// Which of them it exports.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Handler,
+    Command,
+}
+
+impl Prepared {
+    /// Whether it is a WASI command: it has no handler, and describes no types.
+    pub fn is_command(&self) -> bool {
+        matches!(self.program, Program::Command(_))
+    }
 }
 
 /// Why a component cannot be prepared.
@@ -123,33 +147,37 @@ impl Sandbox {
         let looked = blocking({
             let (shared, wasm) = (shared.clone(), wasm.clone());
             move || {
-                check_outline(&wasm, &shared.config.structure)?;
+                let kind = check_outline(&wasm, &shared.config.structure)?;
                 let class = shared.engines.class(profile)?;
                 let entry = EntryId::of(&wasm, &class);
                 let cached = shared.cache.as_ref().and_then(|cache| cache.read(&entry));
                 // An entry of another processor's is none of ours.
-                let cached = cached.and_then(|code| link(&code, &class).ok());
-                Ok((class, entry, cached))
+                let cached = cached.and_then(|code| link(&code, &class, kind).ok());
+                Ok((class, kind, entry, cached))
             }
         });
-        let (class, entry, cached) = looked.await?;
-        let pre = match cached {
-            Some(pre) => pre,
+        let (class, kind, entry, cached) = looked.await?;
+        let program = match cached {
+            Some(program) => program,
             None => {
                 let code = shared.compiler.compile(wasm, profile).await;
                 let code = code.map_err(|error| not_compiled(error, &shared.config.compile))?;
                 let (shared, class) = (shared.clone(), class.clone());
                 blocking(move || {
-                    let pre = link(&code, &class)?;
+                    let program = link(&code, &class, kind)?;
                     if let Some(cache) = &shared.cache {
                         cache.write(&entry, &code);
                     }
-                    Ok(pre)
+                    Ok(program)
                 })
                 .await?
             }
         };
-        Ok(Prepared { shared, class, pre })
+        Ok(Prepared {
+            shared,
+            class,
+            program,
+        })
     }
 }
 
@@ -188,7 +216,7 @@ fn check_header(wasm: &[u8], limit: u64) -> Result<(), PrepareError> {
     Err(PrepareError::NotAComponent { what })
 }
 
-fn check_outline(wasm: &[u8], limits: &StructureLimits) -> Result<(), PrepareError> {
+fn check_outline(wasm: &[u8], limits: &StructureLimits) -> Result<Kind, PrepareError> {
     match outline(wasm, limits) {
         Ok(outline) => check_world(&outline),
         Err(OutlineError::Over(error)) => Err(error.into()),
@@ -213,7 +241,7 @@ fn not_compiled(error: CompileError, config: &CompileConfig) -> PrepareError {
 }
 
 /// Makes compiled code ready to be instantiated.
-fn link(code: &[u8], class: &Class) -> Result<JobComponentPre<State>, PrepareError> {
+fn link(code: &[u8], class: &Class, kind: Kind) -> Result<Program, PrepareError> {
     // SAFETY: wasmtime runs what it is given here as machine code. These are bytes in the memory of this process
     // which nobody else can change, and they are what its compiler wrote for an engine of the same configuration: they
     // came out of a child of this program through a pipe, or out of the cache, where a keyed digest over
@@ -222,7 +250,11 @@ fn link(code: &[u8], class: &Class) -> Result<JobComponentPre<State>, PrepareErr
     let component = unsafe { Component::deserialize(&class.engine, code) };
     let component = component.map_err(|error| refused(&error.root_cause().to_string()))?;
     let instance = class.linker.instantiate_pre(&component).map_err(unfit)?;
-    JobComponentPre::new(instance).map_err(unfit)
+    match kind {
+        Kind::Handler => JobComponentPre::new(instance).map(Program::Handler),
+        Kind::Command => CommandPre::new(instance).map(Program::Command),
+    }
+    .map_err(unfit)
 }
 
 /// What the validator or compiler refused, by what it says: its errors carry no codes.
@@ -250,7 +282,7 @@ fn refused(reason: &str) -> PrepareError {
 
 /// An import that nothing could ever satisfy is refused, whatever the manifest asks for. One that only a capability
 /// opens is fine: without the grant, its calls are refused.
-fn check_world(outline: &Outline) -> Result<(), PrepareError> {
+fn check_world(outline: &Outline) -> Result<Kind, PrepareError> {
     let wrong = |problem| Err(PrepareError::WrongWorld { problem });
     for name in &outline.imports {
         if OFFERED.iter().any(|offered| name.starts_with(offered)) {
@@ -270,23 +302,22 @@ fn check_world(outline: &Outline) -> Result<(), PrepareError> {
             plain(name)
         ));
     }
-    if !outline.exports.iter().any(|name| name == HANDLER) {
-        let exports: Vec<String> = outline
-            .exports
-            .iter()
-            .take(16)
-            .map(|name| plain(name))
-            .collect();
-        let found = match exports.is_empty() {
-            true => "nothing".to_owned(),
-            false => format!("`{}`", exports.join("`, `")),
-        };
-        return wrong(format!(
-            "it exports {found}, but not `{HANDLER}`; write handlers with the guest SDK, which \
-             exports it"
-        ));
+    let exports = || outline.exports.iter();
+    if exports().any(|name| name == HANDLER) {
+        return Ok(Kind::Handler);
     }
-    Ok(())
+    if exports().any(|name| name.starts_with(COMMAND)) {
+        return Ok(Kind::Command);
+    }
+    let found: Vec<String> = exports().take(16).map(|name| plain(name)).collect();
+    let found = match found.is_empty() {
+        true => "nothing".to_owned(),
+        false => format!("`{}`", found.join("`, `")),
+    };
+    wrong(format!(
+        "it exports {found}, but neither `{HANDLER}` nor `wasi:cli/run`; write handlers with the guest SDK, \
+         which exports the one, or a program with a `main` function, which exports the other"
+    ))
 }
 
 /// Names fit, types do not.
@@ -304,7 +335,7 @@ fn unfit(error: wasmtime::Error) -> PrepareError {
 }
 
 /// One line, cut.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     crate::journal::cut(line, REASON_BYTES_MAX)
 }

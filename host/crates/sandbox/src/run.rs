@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hardstop_domain::command::Command;
 use hardstop_domain::{
     Blocker, BlockerEnd, Capabilities, ChainId, Failure, JobId, Limits, Lineage, OutcomeKind,
     Report, State, TypeName,
@@ -11,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::account::Account;
 use crate::binding::hardstop::job::types as wit;
 use crate::children::Children;
+use crate::command::Invocation;
 use crate::engine::Profile;
 use crate::guest::{self, Call, Order, Remains};
 use crate::journal::Watch;
@@ -48,6 +50,8 @@ pub struct Attempt {
     pub limits: Limits,
     /// What the guest may reach.
     pub capabilities: Capabilities,
+    /// How a WASI command is started. Without meaning for a component with a handler.
+    pub command: Command,
     /// Ends the attempt from outside.
     pub stop: StopSignal,
     /// Follows log and progress as they come.
@@ -103,18 +107,28 @@ impl Prepared {
         };
 
         let stop = attempt.stop;
+        let job = wit::Job {
+            id: attempt.job.to_string(),
+            chain_id: attempt.chain.to_string(),
+            type_: attempt.type_name.to_string(),
+            attempt: attempt.number,
+            attempts_left: attempt.attempts_left,
+            deadline_ms: 0,
+            input: attempt.input,
+            blockers: attempt.blockers.into_iter().map(blocker).collect(),
+            trace_parent: attempt.trace_parent.clone(),
+        };
+        let (call, invocation) = match self.is_command() {
+            true => {
+                let output_bytes_max = attempt.limits.output_bytes_max;
+                let invocation = Invocation::new(attempt.command, job, output_bytes_max);
+                (Call::Command, Some(invocation))
+            }
+            false => (Call::Run(job), None),
+        };
         let order = Order {
-            call: Call::Run(wit::Job {
-                id: attempt.job.to_string(),
-                chain_id: attempt.chain.to_string(),
-                type_: attempt.type_name.to_string(),
-                attempt: attempt.number,
-                attempts_left: attempt.attempts_left,
-                deadline_ms: 0,
-                input: attempt.input,
-                blockers: attempt.blockers.into_iter().map(blocker).collect(),
-                trace_parent: attempt.trace_parent.clone(),
-            }),
+            call,
+            invocation,
             grant: Grant {
                 type_name: Some(attempt.type_name),
                 chain: Some(attempt.chain),

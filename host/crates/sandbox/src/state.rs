@@ -1,6 +1,7 @@
 //! What the host keeps beside one instance: the data of its store.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use hardstop_domain::capability::Refusal;
 use hardstop_domain::{Capabilities, ChainId, LimitHit, Limits, TypeName};
@@ -10,6 +11,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::account::Account;
 use crate::backtrace::Snapshot;
 use crate::children::Children;
+use crate::command::Invocation;
+use crate::filesystem::{Filesystem, Quota};
 use crate::http::{Client, Meter, Order, Session, Tally};
 use crate::journal::{Journal, Stream};
 use crate::limiter::Limiter;
@@ -35,7 +38,14 @@ pub(crate) struct State {
     pub(crate) account: Arc<Account>,
     /// Where the guest was at one of the last ticks before its limit.
     pub(crate) snapshot: Snapshot,
-    table: ResourceTable,
+    /// What a command is started with. None in a component with a handler.
+    pub(crate) invocation: Option<Invocation>,
+    /// What it may keep in its scratch folder, where it has the grant for one.
+    pub(crate) quota: Option<Quota>,
+    /// Made when the guest first asks for it.
+    pub(crate) filesystem: Option<Filesystem>,
+    deadline: Instant,
+    pub(crate) table: ResourceTable,
     /// Built when the guest first asks for it: many handlers never do.
     wasi: Option<WasiCtx>,
     http: Http,
@@ -76,6 +86,9 @@ pub(crate) struct Parts {
     pub(crate) children: Children,
     pub(crate) account: Arc<Account>,
     pub(crate) snapshot: Snapshot,
+    pub(crate) deadline: Instant,
+    pub(crate) invocation: Option<Invocation>,
+    pub(crate) quota: Option<Quota>,
     pub(crate) limits: Limits,
     pub(crate) client: Arc<Client>,
     pub(crate) secret_config: SecretConfig,
@@ -95,6 +108,10 @@ impl State {
             secret_config: parts.secret_config,
             account: parts.account,
             snapshot: parts.snapshot,
+            invocation: parts.invocation,
+            quota: parts.quota,
+            filesystem: None,
+            deadline: parts.deadline,
             table,
             wasi: None,
             http: Http {
@@ -103,6 +120,13 @@ impl State {
                 session: None,
             },
         }
+    }
+
+    /// The files that the guest sees.
+    pub(crate) fn filesystem(&mut self) -> &Filesystem {
+        let quota = &mut self.quota;
+        self.filesystem
+            .get_or_insert_with(|| Filesystem::new(quota.take()))
     }
 
     /// Records a refused call, and hands out the text for the guest.
@@ -156,7 +180,10 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let ctx = self.wasi.get_or_insert_with(|| context(&self.journal));
+        let invocation = self.invocation.as_ref();
+        let ctx = self
+            .wasi
+            .get_or_insert_with(|| context(&self.journal, invocation, self.deadline));
         WasiCtxView {
             ctx,
             table: &mut self.table,
@@ -165,18 +192,27 @@ impl WasiView for State {
 }
 
 /// Clocks, random numbers, and streams that lead into the log. No environment, arguments, files or
-/// network: the builder grants none unless told to.
-fn context(journal: &Arc<Mutex<Journal>>) -> WasiCtx {
+/// network: the builder grants none unless told to. A command has arguments and an environment, and its
+/// standard input and output are the job's.
+fn context(
+    journal: &Arc<Mutex<Journal>>,
+    invocation: Option<&Invocation>,
+    deadline: Instant,
+) -> WasiCtx {
     let stream = |stream| LogStream {
         journal: journal.clone(),
         stream,
     };
-    WasiCtx::builder()
+    let mut builder = WasiCtx::builder();
+    builder
         .stdout(stream(Stream::Output))
         .stderr(stream(Stream::Error))
         .max_random_size(RANDOM_BYTES_MAX)
         .allow_tcp(false)
         .allow_udp(false)
-        .allow_ip_name_lookup(false)
-        .build()
+        .allow_ip_name_lookup(false);
+    if let Some(invocation) = invocation {
+        invocation.apply(&mut builder, deadline);
+    }
+    builder.build()
 }

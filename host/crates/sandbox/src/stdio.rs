@@ -15,7 +15,7 @@ use crate::journal::{Journal, Stream};
 use crate::lock::lock;
 
 /// How much a guest may write in one call, in bytes.
-const WRITE_BYTES_MAX: usize = 64 << 10;
+pub(crate) const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// One of the two streams. Always ready: what is over the log's budget is dropped, not held back.
 #[derive(Clone)]

@@ -5,6 +5,7 @@ use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::backtrace::{frames, is_recursion};
+use crate::command::OutputOverflow;
 use crate::journal::cut;
 
 /// How much of an error's own text is repeated, in bytes.
@@ -72,6 +73,9 @@ fn cause(error: &Error, backtrace: Option<&WasmBacktrace>) -> Cause {
             Trap::MemoryOutOfBounds if backtrace.is_some_and(is_recursion) => Cause::ShadowStack,
             trap => Cause::Trap(words(*trap)),
         };
+    }
+    if error.is::<OutputOverflow>() {
+        return Cause::ResultTooLarge;
     }
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return Cause::NoSlot(error.root_cause().to_string());

@@ -414,6 +414,7 @@ pub fn spec(text: &str, component: Digest) -> TypeSpec {
         retry: RetryPolicy::default(),
         snooze: SnoozePolicy::default(),
         capabilities: Capabilities::default(),
+        command: None,
     }
 }
 

@@ -141,6 +141,9 @@ pub struct RunArgs {
     /// Grant a bare component the right to start chains. They are shown, not started.
     #[arg(long)]
     pub allow_chains: bool,
+    /// Grant a bare component a scratch folder, /scratch.
+    #[arg(long)]
+    pub allow_scratch: bool,
     /// Grant a bare component a configuration value. May be given again.
     #[arg(long = "config-value", value_parser = key_value, value_name = "KEY=VALUE")]
     pub config_values: Vec<(String, String)>,
@@ -152,6 +155,15 @@ pub struct RunArgs {
     /// configuration must allow it, too.
     #[arg(long = "secret", value_parser = secret_use, value_name = "NAME=USE")]
     pub secrets: Vec<(SecretName, SecretUse)>,
+    /// An argument for a bare WASI command. May be given again.
+    #[arg(long = "arg", value_name = "TEXT", allow_hyphen_values = true)]
+    pub args: Vec<String>,
+    /// A variable in the environment of a bare WASI command. May be given again.
+    #[arg(long = "env", value_parser = key_value, value_name = "NAME=VALUE")]
+    pub env: Vec<(String, String)>,
+    /// Take what a bare WASI command writes to standard output as text, not as JSON.
+    #[arg(long)]
+    pub text_output: bool,
 }
 
 /// `hardstop deploy`.

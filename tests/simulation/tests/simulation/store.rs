@@ -433,6 +433,7 @@ fn active_types() -> Vec<ActiveType> {
             retry: RetryPolicy::default(),
             snooze: SnoozePolicy::default(),
             capabilities: Capabilities::default(),
+            command: None,
         },
     });
     active.collect()

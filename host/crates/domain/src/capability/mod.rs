@@ -19,6 +19,9 @@ use secret::{SECRETS_MAX, SecretName, SecretUse};
 pub struct Capabilities {
     /// Whether handlers may start chains of their own.
     pub chains: bool,
+    /// Whether handlers have a scratch folder, `/scratch`: empty at the beginning of an attempt, gone at its end.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub scratch: bool,
     /// The configuration values that handlers may read, by key.
     pub config: BTreeMap<String, String>,
     /// Where handlers may send HTTP requests.
@@ -54,6 +57,9 @@ impl Capabilities {
         if !self.config.is_empty() {
             names.push("config");
         }
+        if self.scratch {
+            names.push("scratch");
+        }
         names
     }
 
@@ -80,4 +86,4 @@ impl Capabilities {
 }
 
 /// Every capability that is granted by name.
-pub const NAMES: [&str; 2] = ["chains", "config"];
+pub const NAMES: [&str; 3] = ["chains", "config", "scratch"];

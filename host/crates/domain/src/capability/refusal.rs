@@ -57,6 +57,15 @@ impl Refusal {
         }
     }
 
+    /// A path into the scratch folder by a type without `scratch`.
+    pub fn scratch(type_name: &str) -> Self {
+        Self {
+            capability: "scratch".to_owned(),
+            rule: format!("type `{type_name}` has no scratch folder"),
+            grant: format!("[types.{type_name}.capabilities]\nscratch = true"),
+        }
+    }
+
     /// A read of a configuration key that the manifest does not name.
     pub fn config(type_name: &str, key: &str) -> Self {
         Self {

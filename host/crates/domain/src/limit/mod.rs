@@ -191,6 +191,14 @@ limits! {
     Output output output_bytes_max: u64, Size {
         default: 1 << 20, ceiling: 16 << 20, minimum: 2
     }
+    /// Bytes of the scratch folder, in blocks of 4KiB that were written. Of types that have the capability `scratch`.
+    ScratchBytes scratch_bytes scratch_bytes_max: u64, Size {
+        default: 64 << 20, ceiling: 1 << 30, minimum: 0
+    }
+    /// Files and folders in the scratch folder, those that are open and have no name any more included.
+    ScratchFiles scratch_files scratch_files_max: u64, Count {
+        default: 1_000, ceiling: 20_000, minimum: 0
+    }
     /// Bytes of the log. What goes past it is dropped and counted; the attempt goes on.
     Log log log_bytes_max: u64, Size {
         default: 64 << 10, ceiling: 1 << 20, minimum: 0

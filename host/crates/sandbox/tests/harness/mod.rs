@@ -94,6 +94,7 @@ pub fn attempt(limits: Limits) -> Attempt {
         trace_parent: None,
         limits,
         capabilities: Capabilities::default(),
+        command: Default::default(),
         stop: StopSignal::never(),
         watch: None,
     }

@@ -116,7 +116,7 @@ const TYPES: &str = r#"
 "#;
 
 /// The imports of `"host"`: name, the component's import, its lowering.
-const HOST: [(&str, &str, &str); 8] = [
+const HOST: [(&str, &str, &str); 10] = [
     (
         "log",
         r#"
@@ -135,6 +135,21 @@ const HOST: [(&str, &str, &str); 8] = [
   (export "set" (func (param "fraction" float32) (param "message" (option string))))))
 "#,
         r#"(func $progress "set")"#,
+    ),
+    (
+        "exit",
+        r#"
+(import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "status" (result))))))
+"#,
+        r#"(func $exit "exit")"#,
+    ),
+    (
+        "random",
+        r#"
+(import "wasi:random/random@0.2.0" (instance $random
+  (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+"#,
+        r#"(func $random "get-random-bytes")"#,
     ),
     (
         "config",

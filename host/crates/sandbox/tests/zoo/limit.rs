@@ -30,6 +30,8 @@ const ELSEWHERE: &[(LimitName, &str)] = &[
     (LimitName::Input, "output"),
     (LimitName::Output, "output"),
     (LimitName::Log, "log"),
+    (LimitName::ScratchBytes, "scratch"),
+    (LimitName::ScratchFiles, "scratch"),
     (LimitName::LogLines, "limit"),
     (LimitName::ProgressRate, "limit"),
     (LimitName::Children, "children"),

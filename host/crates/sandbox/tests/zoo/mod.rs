@@ -2,6 +2,7 @@
 
 mod capability;
 mod children;
+mod command;
 mod compile;
 mod description;
 mod http;
@@ -12,6 +13,7 @@ mod memory;
 mod neighbour;
 mod output;
 mod preparation;
+mod scratch;
 mod secret;
 mod stop;
 mod time;
@@ -22,10 +24,11 @@ use hardstop_domain::Outcome;
 use crate::harness::*;
 
 /// The sources of all tests, in which each guest must be named.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 16] = [
     include_str!("capability.rs"),
     include_str!("children.rs"),
     include_str!("compile.rs"),
+    include_str!("command.rs"),
     include_str!("description.rs"),
     include_str!("kill.rs"),
     include_str!("limit.rs"),
@@ -34,6 +37,7 @@ const SOURCES: [&str; 14] = [
     include_str!("neighbour.rs"),
     include_str!("output.rs"),
     include_str!("preparation.rs"),
+    include_str!("scratch.rs"),
     include_str!("stop.rs"),
     include_str!("time.rs"),
     include_str!("trap.rs"),

@@ -78,7 +78,7 @@ async fn what_does_not_fit_the_world() {
     for (name, expected) in [
         (
             "missing-export",
-            "it exports `greet`, but not `hardstop:job/handler@0.1.0`",
+            "it exports `greet`, but neither `hardstop:job/handler@0.1.0` nor `wasi:cli/run`",
         ),
         (
             "unknown-import",

@@ -1,0 +1,176 @@
+//! Types of a WASI command: the manifest describes them, for the component cannot.
+
+use std::collections::BTreeMap;
+
+use hardstop_domain::{Command, TypeName};
+use hardstop_sandbox::TypeDescription;
+
+use super::{ManifestFile, TypeManifest, external};
+use crate::error::Error;
+
+/// What the manifest says of each type that it asks for.
+pub(super) fn describe(
+    file: &ManifestFile,
+    asked: Option<&BTreeMap<TypeName, TypeManifest>>,
+) -> Result<Vec<TypeDescription>, Error> {
+    let Some(asked) = asked else {
+        return Err(Error::usage(format!(
+            "manifest {}: the component is a WASI command, which describes no types",
+            file.path.display()
+        ))
+        .hint("name a type for it: [types.NAME]"));
+    };
+    let schema = |name: &TypeName, which, given: &Option<_>| {
+        external::schema(file, which, given.clone()).map_err(|error| {
+            error.context(format!("manifest {}: [types.{name}]", file.path.display()))
+        })
+    };
+    asked
+        .iter()
+        .map(|(name, asked)| {
+            Ok(TypeDescription {
+                name: name.clone(),
+                description: asked.description.clone().unwrap_or_default(),
+                input_schema: schema(name, "input", &asked.input_schema)?,
+                output_schema: schema(name, "output", &asked.output_schema)?,
+            })
+        })
+        .collect()
+}
+
+/// How a type's component is started: as the manifest says where it is a command, not at all where it has a
+/// handler.
+pub(super) fn command(asked: &TypeManifest, is_command: bool) -> Result<Option<Command>, Error> {
+    let key = match is_command {
+        true => asked.deadline.is_some().then_some("deadline"),
+        false => asked.external_key(),
+    };
+    if let Some(key) = key {
+        let (whose, has) = match key {
+            "deadline" => ("external types", "is run by the host"),
+            _ => ("external types and WASI commands", "has a handler"),
+        };
+        return Err(
+            Error::usage(format!("`{key}` is for {whose}, and this one {has}"))
+                .hint("leave it out, or set external = true"),
+        );
+    }
+    match (&asked.command, is_command) {
+        (Some(_), false) => Err(Error::usage(
+            "has a table `command`, and its component exports a handler: it is no WASI command",
+        )
+        .hint("leave the table out; a handler reads `config` values in place of arguments")),
+        (None, false) => Ok(None),
+        (command, true) => {
+            let command = command.clone().unwrap_or_default();
+            command
+                .check()
+                .map_err(|error| Error::usage(format!("command.{error}")))?;
+            Ok(Some(command))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use hardstop_sandbox::{Sandbox, SandboxConfig};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::deploy::{read_component, verify};
+
+    /// A module for WASI preview 1 that ends at once.
+    const MODULE: &str = r#"(module
+        (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")))"#;
+
+    fn manifest(types: &str) -> ManifestFile {
+        let text = format!("name = \"test\"\ncomponent = \"test.wasm\"\n{types}");
+        ManifestFile {
+            path: PathBuf::from("job.toml"),
+            manifest: toml::from_str(&text).expect("a manifest"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_module_is_deployed_as_the_command_that_the_manifest_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("test.wasm");
+        std::fs::write(&path, wat::parse_str(MODULE).expect("a module")).expect("written");
+        let bytes = read_component(&path, 1 << 20).expect("adapted");
+        let config = Config::default();
+        let sandbox = Sandbox::new(SandboxConfig {
+            guest_threads: 1,
+            instances_max: 1,
+            ..config.sandbox(1)
+        })
+        .expect("a sandbox");
+
+        let good = manifest(
+            "[types.measure]\ndescription = \"Measures\"\ninput_schema = { type = \"object\" }\n\
+             [types.measure.command]\nargs = [\"-v\"]\noutput = \"text\"\nfatal_exit_codes = [64]\n\
+             [types.plain]\n",
+        );
+        let deployment = verify(&good, Some(bytes.clone()), &sandbox, &config).await;
+        let deployment = deployment.expect("good");
+        let component = deployment.component.expect("a component");
+        assert_eq!(component.bytes, bytes, "the adapted one is stored");
+        let [measure, plain] = deployment.types.as_slice() else {
+            panic!("{:?}", deployment.types)
+        };
+        assert_eq!(measure.description, "Measures");
+        assert_eq!(measure.input_schema, r#"{"type":"object"}"#);
+        let command = measure.command.as_ref().expect("a command");
+        assert_eq!(command.args, ["-v"]);
+        assert_eq!(
+            (&plain.command, plain.output_schema.as_str()),
+            (&Some(Command::default()), "true")
+        );
+
+        for (types, expected) in [
+            ("", "which describes no types"),
+            (
+                "[types.a.command]\nenv = { HARDSTOP_X = \"1\" }",
+                "[types.a]: command.env: the variable HARDSTOP_X is set by the host",
+            ),
+            (
+                "[types.a]\ndeadline = \"1h\"",
+                "`deadline` is for external types",
+            ),
+        ] {
+            let bad = manifest(types);
+            let error = verify(&bad, Some(bytes.clone()), &sandbox, &config).await;
+            let error = error.expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_handler_takes_no_command() {
+        let asked = TypeManifest {
+            command: Some(Command::default()),
+            ..TypeManifest::default()
+        };
+        let error = command(&asked, false).expect_err("a handler").to_string();
+        assert!(error.contains("exports a handler"), "{error}");
+        assert_eq!(command(&TypeManifest::default(), false).ok(), Some(None));
+    }
+
+    #[test]
+    fn a_library_is_not_read_as_a_component() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("library.wasm");
+        let library = MODULE.replace("_start", "_initialize");
+        std::fs::write(&path, wat::parse_str(library).expect("a module")).expect("written");
+        let error = read_component(&path, 1 << 20)
+            .expect_err("a reactor")
+            .to_string();
+        assert!(
+            error.contains("library.wasm: this WASI preview 1 module exports no"),
+            "{error}"
+        );
+    }
+}

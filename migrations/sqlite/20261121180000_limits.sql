@@ -1,0 +1,1 @@
+-- On Postgres, start_chain learns limits here that have come since.

@@ -1,0 +1,25 @@
+;; A WASI preview 1 command: says `giving up` and exits with the code that its input is, such as `64`.
+(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 512) "giving up\n")
+  (func (export "_start")
+    (local $at i32) (local $end i32) (local $code i32)
+    (i32.store (i32.const 0) (i32.const 1024))
+    (i32.store (i32.const 4) (i32.const 16))
+    (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (local.set $at (i32.const 1024))
+    (local.set $end (i32.add (i32.const 1024) (i32.load (i32.const 8))))
+    (loop $digit
+      (if (i32.lt_u (local.get $at) (local.get $end))
+        (then
+          (local.set $code (i32.add (i32.mul (local.get $code) (i32.const 10))
+            (i32.sub (i32.load8_u (local.get $at)) (i32.const 48))))
+          (local.set $at (i32.add (local.get $at) (i32.const 1)))
+          (br $digit))))
+    (i32.store (i32.const 0) (i32.const 512))
+    (i32.store (i32.const 4) (i32.const 10))
+    (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (call $exit (local.get $code))))
