@@ -284,6 +284,7 @@ mod tests {
                 snooze: SnoozePolicy::default(),
                 capabilities: Capabilities::default(),
                 command: None,
+                files: hardstop_domain::Files::new(),
             },
         };
         Catalogue::new(vec![active], &Catalogue::default())

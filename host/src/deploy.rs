@@ -3,6 +3,7 @@
 mod capability;
 mod command;
 mod external;
+pub(crate) mod files;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -55,6 +56,9 @@ pub struct TypeManifest {
     pub capabilities: Capabilities,
     /// How its component is started, where that is a WASI command.
     pub command: Option<Command>,
+    /// The read-only files that its attempts see: where the guest opens them, and where they are now, relative
+    /// to the manifest.
+    pub files: BTreeMap<String, PathBuf>,
     /// Whether it has no handler and is completed from outside.
     pub external: bool,
     /// How long a ready job of an external type waits for its completion; a week where it is left out.
@@ -188,7 +192,7 @@ pub async fn verify(
         .into_iter()
         .partition(|(_, asked)| asked.external);
     let inside = manifest.types.is_some().then_some(inside);
-    let mut types = Vec::new();
+    let (mut types, mut files) = (Vec::new(), BTreeMap::new());
     for (name, asked) in outside {
         let spec = external::spec(file, &name, asked, config);
         types.push(spec.map_err(|error| in_manifest(error.context(format!("[types.{name}]"))))?);
@@ -196,7 +200,7 @@ pub async fn verify(
     let has_handlers = inside.as_ref().is_none_or(|inside| !inside.is_empty());
     match (&component, has_handlers) {
         (Some(bytes), true) => {
-            types.extend(handlers(file, bytes, inside, sandbox, config).await?);
+            types.extend(handlers(file, bytes, inside, sandbox, config, &mut files).await?);
         }
         (None, true) => {
             return Err(in_manifest(Error::usage("names no component")).hint(
@@ -220,6 +224,7 @@ pub async fn verify(
         component: component.map(NewComponent::new),
         name: manifest.name.clone(),
         types,
+        files,
     })
 }
 
@@ -230,6 +235,7 @@ async fn handlers(
     asked: Option<BTreeMap<TypeName, TypeManifest>>,
     sandbox: &Sandbox,
     config: &Config,
+    files: &mut BTreeMap<Digest, Vec<u8>>,
 ) -> Result<Vec<TypeSpec>, Error> {
     let what = file.component_path().unwrap_or_default();
     let what = what.display().to_string();
@@ -303,6 +309,13 @@ async fn handlers(
                 .map_err(|error| of_type(prepare_error(&what, error)))?;
         }
         let command = command::command(&asked, is_command).map_err(of_type)?;
+        let its_files = files::read(file, &asked.files).map_err(of_type)?;
+        let refs = files::refs(&its_files).map_err(of_type)?;
+        files.extend(
+            its_files
+                .into_iter()
+                .map(|(path, bytes)| (refs[&path].digest, bytes)),
+        );
         types.push(TypeSpec {
             name: name.clone(),
             description: description.description.clone(),
@@ -315,6 +328,7 @@ async fn handlers(
             snooze: asked.snooze,
             capabilities: asked.capabilities,
             command,
+            files: refs,
         });
     }
     Ok(types)

@@ -25,6 +25,7 @@ macro_rules! on_both {
 mod admission;
 mod chain;
 mod cli;
+mod command;
 mod crash;
 mod dead_letter;
 mod explain;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use hardstop_domain::profile::distributions;
-use hardstop_domain::quantity::format_duration_ms;
+use hardstop_domain::quantity::{format_duration_ms, format_size};
 use hardstop_domain::retry::RetryRule;
 use hardstop_domain::{LimitName, RetryPolicy, TypeSpec};
 use hardstop_store::{ActiveType, Pause};
@@ -219,6 +219,13 @@ fn push_runs(text: &mut String, spec: &TypeSpec) {
         spec.snooze.count_max,
         format_duration_ms(spec.snooze.total_max)
     );
+    if !spec.files.is_empty() {
+        let files = spec.files.iter();
+        let files: Vec<String> = files
+            .map(|(path, file)| format!("{path} ({})", format_size(file.bytes)))
+            .collect();
+        let _ = writeln!(text, "files       {}", files.join(", "));
+    }
     let capabilities = spec.capabilities.describe();
     let _ = writeln!(
         text,

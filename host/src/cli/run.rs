@@ -2,6 +2,7 @@
 
 mod repeat;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ use hardstop_domain::{
     Blocker, BlockerEnd, Capabilities, ChainId, Command, JobId, LimitName, Limits, Lineage,
     LogEntry, Outcome, Report, TypeName, Usage, command::CommandOutput, outcome::Progress,
 };
-use hardstop_sandbox::{Attempt, Prepared, Profile, Stop, StopSignal, TypeDescription, Watch};
+use hardstop_sandbox::{
+    Attempt, FileTree, Prepared, Profile, Stop, StopSignal, TypeDescription, Watch,
+};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -102,6 +105,7 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
     };
     let chosen = choose(&target, &names, args.type_name.as_deref())?;
     let (limits, capabilities) = grant(context, &args, &target, chosen)?;
+    let files = files(&args, &target, chosen)?;
     let command = command(&args, &target, chosen, prepared.is_command())?;
     // Only a type that wants its own engine costs a second compilation.
     let profile = Profile::of(&limits);
@@ -133,6 +137,7 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
             limits: limits.clone(),
             capabilities: capabilities.clone(),
             command: command.clone(),
+            files: files.clone(),
             stop: signal,
             watch: live.then(|| Arc::new(Live) as Arc<dyn Watch>),
         })
@@ -259,6 +264,38 @@ fn command(
     Ok(command)
 }
 
+/// The read-only files: the manifest's, or for a bare component the flags'.
+fn files(args: &RunArgs, target: &Target, name: &TypeName) -> Result<FileTree, Error> {
+    let files = match &target.manifest {
+        Some(file) if !args.files.is_empty() => {
+            return Err(Error::usage("--file is for a bare component")
+                .hint(format!("set `files` in {}", file.path.display())));
+        }
+        Some(file) => {
+            let types = file.manifest.types.as_ref();
+            match types.and_then(|types| types.get(name)) {
+                Some(asked) => deploy::files::read(file, &asked.files)?,
+                None => BTreeMap::new(),
+            }
+        }
+        None => args
+            .files
+            .iter()
+            .map(|(guest_path, path)| {
+                let bytes = std::fs::read(path).map_err(|error| {
+                    Error::usage(format!("--file: cannot read {path}: {error}"))
+                })?;
+                Ok((guest_path.clone(), bytes))
+            })
+            .collect::<Result<_, Error>>()?,
+    };
+    deploy::files::refs(&files)?;
+    let files = files.into_iter();
+    Ok(FileTree::new(
+        files.map(|(path, bytes)| (path, bytes.into())),
+    ))
+}
+
 fn choose<'a>(
     target: &Target,
     names: &'a [TypeName],
@@ -297,6 +334,7 @@ fn grant(
         let capabilities = Capabilities {
             chains: args.allow_chains,
             scratch: args.allow_scratch,
+            deterministic: args.deterministic,
             config: args.config_values.iter().cloned().collect(),
             http: HttpCapability {
                 allow: HttpRules::try_from(args.allow_http.clone())
@@ -312,13 +350,14 @@ fn grant(
     };
     if args.allow_chains
         || args.allow_scratch
+        || args.deterministic
         || !args.config_values.is_empty()
         || !args.allow_http.is_empty()
         || !args.secrets.is_empty()
         || args.stack.is_some()
     {
         return Err(Error::usage(
-            "--allow-chains, --allow-scratch, --config-value, --allow-http, --secret and --stack are for a bare \
+            "--allow-chains, --allow-scratch, --deterministic, --config-value, --allow-http, --secret and --stack are for a bare \
              component",
         )
         .hint(format!("set them in {}", file.path.display())));

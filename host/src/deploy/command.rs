@@ -73,80 +73,14 @@ pub(super) fn command(asked: &TypeManifest, is_command: bool) -> Result<Option<C
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
-    use hardstop_sandbox::{Sandbox, SandboxConfig};
-
     use super::*;
-    use crate::config::Config;
-    use crate::deploy::{read_component, verify};
+    use crate::deploy::read_component;
 
     /// A module for WASI preview 1 that ends at once.
     const MODULE: &str = r#"(module
         (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
         (memory (export "memory") 1)
         (func (export "_start")))"#;
-
-    fn manifest(types: &str) -> ManifestFile {
-        let text = format!("name = \"test\"\ncomponent = \"test.wasm\"\n{types}");
-        ManifestFile {
-            path: PathBuf::from("job.toml"),
-            manifest: toml::from_str(&text).expect("a manifest"),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_module_is_deployed_as_the_command_that_the_manifest_says() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("test.wasm");
-        std::fs::write(&path, wat::parse_str(MODULE).expect("a module")).expect("written");
-        let bytes = read_component(&path, 1 << 20).expect("adapted");
-        let config = Config::default();
-        let sandbox = Sandbox::new(SandboxConfig {
-            guest_threads: 1,
-            instances_max: 1,
-            ..config.sandbox(1)
-        })
-        .expect("a sandbox");
-
-        let good = manifest(
-            "[types.measure]\ndescription = \"Measures\"\ninput_schema = { type = \"object\" }\n\
-             [types.measure.command]\nargs = [\"-v\"]\noutput = \"text\"\nfatal_exit_codes = [64]\n\
-             [types.plain]\n",
-        );
-        let deployment = verify(&good, Some(bytes.clone()), &sandbox, &config).await;
-        let deployment = deployment.expect("good");
-        let component = deployment.component.expect("a component");
-        assert_eq!(component.bytes, bytes, "the adapted one is stored");
-        let [measure, plain] = deployment.types.as_slice() else {
-            panic!("{:?}", deployment.types)
-        };
-        assert_eq!(measure.description, "Measures");
-        assert_eq!(measure.input_schema, r#"{"type":"object"}"#);
-        let command = measure.command.as_ref().expect("a command");
-        assert_eq!(command.args, ["-v"]);
-        assert_eq!(
-            (&plain.command, plain.output_schema.as_str()),
-            (&Some(Command::default()), "true")
-        );
-
-        for (types, expected) in [
-            ("", "which describes no types"),
-            (
-                "[types.a.command]\nenv = { HARDSTOP_X = \"1\" }",
-                "[types.a]: command.env: the variable HARDSTOP_X is set by the host",
-            ),
-            (
-                "[types.a]\ndeadline = \"1h\"",
-                "`deadline` is for external types",
-            ),
-        ] {
-            let bad = manifest(types);
-            let error = verify(&bad, Some(bytes.clone()), &sandbox, &config).await;
-            let error = error.expect_err(expected).to_string();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
 
     #[test]
     fn a_handler_takes_no_command() {

@@ -33,6 +33,7 @@ pub(super) fn spec(
     let has_no_meaning = |name: LimitName| !matches!(name, LimitName::Input | LimitName::Output);
     let refused = [
         ("command", asked.command.is_some()),
+        ("files", !asked.files.is_empty()),
         ("retry", asked.retry != RetryPolicy::default()),
         (
             "capabilities",
@@ -63,6 +64,7 @@ pub(super) fn spec(
         retry: asked.retry,
         capabilities: asked.capabilities,
         command: None,
+        files: hardstop_domain::Files::new(),
     };
     spec.check().map_err(|reason| {
         Error::usage(reason).hint("write a deadline such as \"12h\" or \"7d\"")

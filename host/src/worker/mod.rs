@@ -144,8 +144,12 @@ impl Shared {
         let types = self.store.types().await?;
         let catalogue = Arc::new(Catalogue::new(types, &self.catalogue()));
         let entries = catalogue.entries();
-        let components = entries.filter_map(|entry| entry.active.spec.component);
-        self.executor.retain(&components.collect());
+        let specs = entries.map(|entry| &entry.active.spec);
+        let active = specs.flat_map(|spec| {
+            let files = spec.files.values().map(|file| file.digest);
+            spec.component.into_iter().chain(files)
+        });
+        self.executor.retain(&active.collect());
         self.tell_what_does_not_fit(&catalogue);
         *self
             .catalogue

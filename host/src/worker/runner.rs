@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hardstop_domain::{
     Blocker, Failure, Limits, Next, Outcome, OutcomeKind, Past, Report, TypeSpec, transition,
 };
-use hardstop_sandbox::{Attempt, StopSignal};
+use hardstop_sandbox::{Attempt, FileTree, StopSignal};
 use hardstop_store::{ClaimedJob, Settlement};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{debug, error, info, warn};
@@ -136,10 +136,14 @@ async fn attempt(
         limits,
         capabilities: spec.capabilities.clone(),
         command: spec.command.clone().unwrap_or_default(),
+        files: FileTree::default(),
         stop: signal,
         watch: None,
     };
-    shared.executor.execute(component, attempt).await
+    shared
+        .executor
+        .execute(component, &spec.files, attempt)
+        .await
 }
 
 /// A continuation or child that could not be started is a failure of the job that named it.

@@ -256,6 +256,7 @@ impl Bench {
                     limits: Limits::default(),
                     capabilities: Default::default(),
                     command: Default::default(),
+                    files: Default::default(),
                     stop: StopSignal::never(),
                     watch: None,
                 })

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::capability::Capabilities;
 use crate::command::Command;
+use crate::file::Files;
 use crate::id::Digest;
 use crate::limit::Limits;
 use crate::quantity::format_duration_ms;
@@ -112,6 +113,9 @@ pub struct TypeSpec {
     /// How its component is started, where that is a WASI command. None: it exports a handler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
+    /// The read-only files that its attempts see.
+    #[serde(default, skip_serializing_if = "Files::is_empty")]
+    pub files: Files,
 }
 
 /// What a deployment says of a type without a handler, whose jobs somebody outside completes.
@@ -172,6 +176,7 @@ mod tests {
             snooze: SnoozePolicy::default(),
             capabilities: Capabilities::default(),
             command: None,
+            files: Files::new(),
         };
         let text = serde_json::to_string(&spec).expect("serialises");
         assert!(text.contains("\"component\":\"sha256:"), "{text}");
@@ -196,6 +201,7 @@ mod tests {
             snooze: SnoozePolicy::default(),
             capabilities: Capabilities::default(),
             command: None,
+            files: Files::new(),
         };
         let digest = Some(Digest::of(b"component"));
         assert_eq!(spec(digest, None).check(), Ok(()));

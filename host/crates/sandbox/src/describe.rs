@@ -9,6 +9,7 @@ use hardstop_domain::{Failure, Limits, OutcomeKind, TypeName};
 use crate::binding::hardstop::job::types as wit;
 use crate::children::Children;
 use crate::deadline::Ended;
+use crate::filesystem::FileTree;
 use crate::guest::{Call, Order, Remains, Returned};
 use crate::json;
 use crate::outcome;
@@ -97,6 +98,8 @@ impl Prepared {
         let order = Order {
             call: Call::Describe,
             invocation: None,
+            files: FileTree::default(),
+            seed: None,
             grant: Grant::none(),
             children: Children::new(limits.clone(), None, 0),
             limits,

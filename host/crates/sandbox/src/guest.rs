@@ -16,7 +16,8 @@ use crate::binding::hardstop::job::types as wit;
 use crate::children::Children;
 use crate::command::Invocation;
 use crate::deadline::{Deadline, Ended};
-use crate::filesystem::{Filesystem, Quota, Volume};
+use crate::determinism::Seed;
+use crate::filesystem::{FileTree, Filesystem, Quota, Volume};
 use crate::journal::{Journal, Said, Watch};
 use crate::limiter::{Limiter, Refused};
 use crate::lock::lock;
@@ -31,6 +32,8 @@ const HOSTCALL_BYTES_SLACK: u64 = 1 << 20;
 pub(crate) struct Order {
     pub(crate) call: Call,
     pub(crate) invocation: Option<Invocation>,
+    pub(crate) files: FileTree,
+    pub(crate) seed: Option<Seed>,
     pub(crate) limits: Limits,
     pub(crate) grant: Grant,
     pub(crate) children: Children,
@@ -90,6 +93,8 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
     let Order {
         call,
         invocation,
+        files,
+        seed,
         limits,
         grant,
         children,
@@ -118,6 +123,8 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
         snapshot: Snapshot::new(deadline, cpu_time_max),
         deadline,
         invocation,
+        files,
+        seed,
         quota,
         limits: limits.clone(),
         client: prepared.shared.client.clone(),

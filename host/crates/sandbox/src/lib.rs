@@ -31,6 +31,7 @@ mod compile;
 mod config;
 mod deadline;
 mod describe;
+mod determinism;
 mod engine;
 mod filesystem;
 mod guest;
@@ -64,6 +65,7 @@ pub use describe::{
     DESCRIPTION_BYTES_MAX, DescribeError, SCHEMA_BYTES_MAX, TYPES_MAX, TypeDescription,
 };
 pub use engine::Profile;
+pub use filesystem::FileTree;
 pub use http::{HttpConfig, Resolve, Resolving, SystemResolver};
 pub use journal::Watch;
 pub use prepare::{PrepareError, Prepared};

@@ -13,7 +13,9 @@ use crate::account::Account;
 use crate::binding::hardstop::job::types as wit;
 use crate::children::Children;
 use crate::command::Invocation;
+use crate::determinism::Seed;
 use crate::engine::Profile;
+use crate::filesystem::FileTree;
 use crate::guest::{self, Call, Order, Remains};
 use crate::journal::Watch;
 use crate::outcome;
@@ -52,6 +54,8 @@ pub struct Attempt {
     pub capabilities: Capabilities,
     /// How a WASI command is started. Without meaning for a component with a handler.
     pub command: Command,
+    /// The read-only files that the guest sees.
+    pub files: FileTree,
     /// Ends the attempt from outside.
     pub stop: StopSignal,
     /// Follows log and progress as they come.
@@ -129,6 +133,11 @@ impl Prepared {
         let order = Order {
             call,
             invocation,
+            files: attempt.files,
+            seed: attempt
+                .capabilities
+                .deterministic
+                .then(|| Seed::new(attempt.job, attempt.number)),
             grant: Grant {
                 type_name: Some(attempt.type_name),
                 chain: Some(attempt.chain),

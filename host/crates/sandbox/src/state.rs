@@ -12,7 +12,8 @@ use crate::account::Account;
 use crate::backtrace::Snapshot;
 use crate::children::Children;
 use crate::command::Invocation;
-use crate::filesystem::{Filesystem, Quota};
+use crate::determinism::Seed;
+use crate::filesystem::{FileTree, Filesystem, Quota};
 use crate::http::{Client, Meter, Order, Session, Tally};
 use crate::journal::{Journal, Stream};
 use crate::limiter::Limiter;
@@ -40,6 +41,10 @@ pub(crate) struct State {
     pub(crate) snapshot: Snapshot,
     /// What a command is started with. None in a component with a handler.
     pub(crate) invocation: Option<Invocation>,
+    /// The read-only files that it sees.
+    pub(crate) files: FileTree,
+    /// Where its clocks and random numbers come from, where they are to be the same in each run.
+    pub(crate) seed: Option<Seed>,
     /// What it may keep in its scratch folder, where it has the grant for one.
     pub(crate) quota: Option<Quota>,
     /// Made when the guest first asks for it.
@@ -88,6 +93,8 @@ pub(crate) struct Parts {
     pub(crate) snapshot: Snapshot,
     pub(crate) deadline: Instant,
     pub(crate) invocation: Option<Invocation>,
+    pub(crate) files: FileTree,
+    pub(crate) seed: Option<Seed>,
     pub(crate) quota: Option<Quota>,
     pub(crate) limits: Limits,
     pub(crate) client: Arc<Client>,
@@ -109,6 +116,8 @@ impl State {
             account: parts.account,
             snapshot: parts.snapshot,
             invocation: parts.invocation,
+            files: parts.files,
+            seed: parts.seed,
             quota: parts.quota,
             filesystem: None,
             deadline: parts.deadline,
@@ -124,9 +133,9 @@ impl State {
 
     /// The files that the guest sees.
     pub(crate) fn filesystem(&mut self) -> &Filesystem {
-        let quota = &mut self.quota;
+        let (files, quota) = (&self.files, &mut self.quota);
         self.filesystem
-            .get_or_insert_with(|| Filesystem::new(quota.take()))
+            .get_or_insert_with(|| Filesystem::new(files, quota.take()))
     }
 
     /// Records a refused call, and hands out the text for the guest.
@@ -181,9 +190,9 @@ impl State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let invocation = self.invocation.as_ref();
-        let ctx = self
-            .wasi
-            .get_or_insert_with(|| context(&self.journal, invocation, self.deadline));
+        let ctx = self.wasi.get_or_insert_with(|| {
+            context(&self.journal, invocation, self.seed.as_ref(), self.deadline)
+        });
         WasiCtxView {
             ctx,
             table: &mut self.table,
@@ -197,6 +206,7 @@ impl WasiView for State {
 fn context(
     journal: &Arc<Mutex<Journal>>,
     invocation: Option<&Invocation>,
+    seed: Option<&Seed>,
     deadline: Instant,
 ) -> WasiCtx {
     let stream = |stream| LogStream {
@@ -211,6 +221,9 @@ fn context(
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false);
+    if let Some(seed) = seed {
+        seed.apply(&mut builder);
+    }
     if let Some(invocation) = invocation {
         invocation.apply(&mut builder, deadline);
     }

@@ -60,6 +60,8 @@ pub trait Store: Send + Sync + 'static {
     async fn deploy(&self, deployment: NewDeployment) -> Result<Deployment, StoreError>;
     /// The bytes of a component.
     async fn component_bytes(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The bytes of a file that a deployment carries.
+    async fn file_bytes(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
     /// Every component, newest first.
     async fn components(&self) -> Result<Vec<Component>, StoreError>;
     /// Every active type, by name.

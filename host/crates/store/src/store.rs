@@ -186,6 +186,10 @@ impl<B: Backend> Store for SqlStore<B> {
         self.backend.run(read::ComponentBytes(digest)).await
     }
 
+    async fn file_bytes(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.backend.run(read::FileBytes(digest)).await
+    }
+
     async fn components(&self) -> Result<Vec<Component>, StoreError> {
         self.backend.run(read::Components).await
     }

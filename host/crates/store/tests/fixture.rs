@@ -390,6 +390,7 @@ pub fn deployment_of(bytes: &[u8], names: &[&str]) -> NewDeployment {
             .map(|text| spec(text, component.digest))
             .collect(),
         component: Some(component),
+        files: Default::default(),
     }
 }
 
@@ -415,6 +416,7 @@ pub fn spec(text: &str, component: Digest) -> TypeSpec {
         snooze: SnoozePolicy::default(),
         capabilities: Capabilities::default(),
         command: None,
+        files: hardstop_domain::Files::new(),
     }
 }
 

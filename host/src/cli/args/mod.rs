@@ -144,6 +144,12 @@ pub struct RunArgs {
     /// Grant a bare component a scratch folder, /scratch.
     #[arg(long)]
     pub allow_scratch: bool,
+    /// Give a bare component a read-only file, such as /etc/model.json=model.json. May be given again.
+    #[arg(long = "file", value_parser = key_value, value_name = "GUEST=PATH")]
+    pub files: Vec<(String, String)>,
+    /// Give a bare component clocks and random numbers that are the same for the same job and attempt.
+    #[arg(long)]
+    pub deterministic: bool,
     /// Grant a bare component a configuration value. May be given again.
     #[arg(long = "config-value", value_parser = key_value, value_name = "KEY=VALUE")]
     pub config_values: Vec<(String, String)>,

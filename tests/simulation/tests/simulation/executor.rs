@@ -20,7 +20,7 @@ pub struct Guests {
 
 #[async_trait]
 impl Execute for Guests {
-    async fn execute(&self, _component: Digest, attempt: Attempt) -> Report {
+    async fn execute(&self, _component: Digest, _files: &Files, attempt: Attempt) -> Report {
         self.world.alive(self.process).await;
         let (lasts, key) = {
             let mut world = self.world.lock();

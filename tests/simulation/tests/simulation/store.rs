@@ -256,6 +256,10 @@ impl Store for FaultyStore {
         not_simulated("deploy")
     }
 
+    async fn file_bytes(&self, _: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        not_simulated("file_bytes")
+    }
+
     async fn component_bytes(&self, _: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         not_simulated("component_bytes")
     }
@@ -434,6 +438,7 @@ fn active_types() -> Vec<ActiveType> {
             snooze: SnoozePolicy::default(),
             capabilities: Capabilities::default(),
             command: None,
+            files: hardstop_domain::Files::new(),
         },
     });
     active.collect()

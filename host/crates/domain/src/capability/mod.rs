@@ -22,6 +22,10 @@ pub struct Capabilities {
     /// Whether handlers have a scratch folder, `/scratch`: empty at the beginning of an attempt, gone at its end.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub scratch: bool,
+    /// Whether clocks and random numbers come from the job's id and the attempt's number, so that each run of an
+    /// attempt sees the same.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub deterministic: bool,
     /// The configuration values that handlers may read, by key.
     pub config: BTreeMap<String, String>,
     /// Where handlers may send HTTP requests.
@@ -66,6 +70,10 @@ impl Capabilities {
     /// Everything that is asked for, in words.
     pub fn describe(&self) -> Vec<String> {
         let names = self.names().into_iter().map(str::to_owned);
+        let names = names.chain(
+            self.deterministic
+                .then(|| "deterministic clocks and random".to_owned()),
+        );
         let http = self.http.allow.iter().map(|rule| format!("http {rule}"));
         let secrets = self
             .secrets

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
-use super::tree::{File, IO_BYTES_MAX, Node};
+use super::tree::{IO_BYTES_MAX, Node};
 
 fn failed(error: impl Into<io::Error>) -> StreamError {
     let error: io::Error = error.into();
@@ -40,16 +40,12 @@ impl Reader {
         }
     }
 
-    fn file(&self) -> Result<&File, Errno> {
-        self.node.file()
-    }
-
-    fn end(&mut self, read: Result<io::Result<Vec<u8>>, tokio::task::JoinError>) {
+    fn end(&mut self, read: Result<io::Result<Bytes>, tokio::task::JoinError>) {
         self.state = match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(bytes) if bytes.is_empty() => Reading::Ended,
             Ok(bytes) => {
                 self.position += bytes.len() as u64;
-                Reading::Read(bytes.into())
+                Reading::Read(bytes)
             }
             Err(error) => Reading::Failed(error),
         };
@@ -60,16 +56,24 @@ impl Reader {
 impl Pollable for Reader {
     async fn ready(&mut self) {
         if matches!(self.state, Reading::Idle) {
-            let Ok(file) = self.file() else {
-                self.state = Reading::Failed(Errno::ISDIR.into());
-                return;
+            let file = match &*self.node {
+                Node::File(file) => file,
+                Node::Baked(file) => {
+                    let bytes = file.read(self.position, IO_BYTES_MAX as u64);
+                    self.end(Ok(Ok(bytes)));
+                    return;
+                }
+                Node::Dir(_) => {
+                    self.state = Reading::Failed(Errno::ISDIR.into());
+                    return;
+                }
             };
             // Bytes that are being written are read as they will be.
             file.volume.settle().await;
             self.state = Reading::Begun(file.begin_read(self.position, IO_BYTES_MAX as u64));
         }
         if let Reading::Begun(task) = &mut self.state {
-            let read = task.await;
+            let read = task.await.map(|read| read.map(Bytes::from));
             self.end(read);
         }
     }

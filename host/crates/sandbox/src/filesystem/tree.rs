@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use rustix::io::Errno;
 use tokio::task::JoinHandle;
 
@@ -22,6 +23,7 @@ const LENGTH_MAX: u64 = i64::MAX as u64;
 pub(crate) enum Node {
     Dir(Dir),
     File(File),
+    Baked(Baked),
 }
 
 /// A folder.
@@ -31,6 +33,14 @@ pub(crate) struct Dir {
     volume: Option<Arc<Volume>>,
     /// None: it was there from the beginning, and is not counted.
     entry: Option<Entry>,
+    /// Of a folder of the deployment: its number among what the deployment carries.
+    baked: Option<u64>,
+}
+
+/// A file that the deployment carries. Nobody can change it, so all attempts see the same bytes.
+pub(crate) struct Baked {
+    bytes: Bytes,
+    id: u64,
 }
 
 /// A file of the scratch folder.
@@ -71,29 +81,34 @@ pub(crate) struct Cursor {
 impl Node {
     /// The same for as long as it exists, and for no other in the attempt.
     pub(crate) fn id(&self) -> u64 {
-        let entry = match self {
-            Self::Dir(dir) => dir.entry.as_ref(),
-            Self::File(file) => Some(&file.entry),
-        };
-        match (entry, self) {
-            (Some(entry), _) => entry.id,
-            // The root, and the scratch folder in it.
-            (None, Self::Dir(Dir { volume: None, .. })) => u64::MAX,
-            (None, _) => u64::MAX - 1,
+        /// What the deployment carries is numbered from here on.
+        const BAKED: u64 = 1 << 63;
+        match self {
+            Self::File(file) => file.entry.id,
+            Self::Baked(file) => BAKED + file.id,
+            Self::Dir(dir) => match (&dir.entry, dir.baked, &dir.volume) {
+                (Some(entry), _, _) => entry.id,
+                (None, Some(id), _) => BAKED + id,
+                // The root, and the scratch folder in it.
+                (None, None, None) => u64::MAX,
+                (None, None, Some(_)) => u64::MAX - 1,
+            },
         }
     }
 
     pub(crate) fn dir(&self) -> Result<&Dir, Errno> {
         match self {
             Self::Dir(dir) => Ok(dir),
-            Self::File(_) => Err(Errno::NOTDIR),
+            Self::File(_) | Self::Baked(_) => Err(Errno::NOTDIR),
         }
     }
 
+    /// A file that can be changed.
     pub(crate) fn file(&self) -> Result<&File, Errno> {
         match self {
             Self::File(file) => Ok(file),
             Self::Dir(_) => Err(Errno::ISDIR),
+            Self::Baked(_) => Err(Errno::ROFS),
         }
     }
 
@@ -102,7 +117,27 @@ impl Node {
         match self {
             Self::Dir(_) => 0,
             Self::File(file) => lock(&file.contents).length,
+            Self::Baked(file) => file.bytes.len() as u64,
         }
+    }
+}
+
+impl Baked {
+    pub(crate) fn new(bytes: Bytes, id: u64) -> Self {
+        Self { bytes, id }
+    }
+
+    /// The bytes from some place on: no more than one call reads, and nothing at the end.
+    pub(crate) fn read(&self, offset: u64, length: u64) -> Bytes {
+        let start = self
+            .bytes
+            .len()
+            .min(usize::try_from(offset).unwrap_or(usize::MAX));
+        let length = usize::try_from(length)
+            .unwrap_or(usize::MAX)
+            .min(IO_BYTES_MAX);
+        let end = start.saturating_add(length).min(self.bytes.len());
+        self.bytes.slice(start..end)
     }
 }
 
@@ -112,7 +147,27 @@ impl Dir {
             entries: Mutex::new(entries.into_iter().collect()),
             volume: None,
             entry: None,
+            baked: None,
         }
+    }
+
+    /// A folder of the deployment.
+    pub(crate) fn baked(entries: impl IntoIterator<Item = (String, Arc<Node>)>, id: u64) -> Self {
+        Self {
+            entries: Mutex::new(entries.into_iter().collect()),
+            volume: None,
+            entry: None,
+            baked: Some(id),
+        }
+    }
+
+    /// What is in it.
+    pub(crate) fn entries(&self) -> Vec<(String, Arc<Node>)> {
+        let entries = lock(&self.entries);
+        let entries = entries.iter();
+        entries
+            .map(|(name, node)| (name.clone(), node.clone()))
+            .collect()
     }
 
     pub(crate) fn scratch(volume: Arc<Volume>) -> Self {
@@ -120,6 +175,7 @@ impl Dir {
             entries: Mutex::default(),
             volume: Some(volume),
             entry: None,
+            baked: None,
         }
     }
 
@@ -141,6 +197,7 @@ impl Dir {
                 entries: Mutex::default(),
                 volume: Some(volume.clone()),
                 entry: Some(entry),
+                baked: None,
             }),
             false => Node::File(File {
                 contents: Mutex::default(),
@@ -157,7 +214,7 @@ impl Dir {
         self.volume()?;
         match (&*self.get(name).ok_or(Errno::NOENT)?, is_folder) {
             (Node::Dir(_), false) => return Err(Errno::ISDIR),
-            (Node::File(_), true) => return Err(Errno::NOTDIR),
+            (Node::File(_) | Node::Baked(_), true) => return Err(Errno::NOTDIR),
             (Node::Dir(dir), true) if !lock(&dir.entries).is_empty() => {
                 return Err(Errno::NOTEMPTY);
             }
@@ -417,14 +474,17 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filesystem::{Filesystem, Quota};
+    use crate::filesystem::{FileTree, Filesystem, Quota};
 
     fn filesystem() -> Filesystem {
-        Filesystem::new(Some(Quota {
-            bytes_max: 4 * BLOCK_BYTES,
-            files_max: 10_000,
-            folder: std::env::temp_dir(),
-        }))
+        Filesystem::new(
+            &FileTree::default(),
+            Some(Quota {
+                bytes_max: 4 * BLOCK_BYTES,
+                files_max: 10_000,
+                folder: std::env::temp_dir(),
+            }),
+        )
     }
 
     fn scratch(filesystem: &Filesystem) -> Arc<Node> {

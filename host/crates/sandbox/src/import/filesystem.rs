@@ -28,7 +28,7 @@ fn code(error: Errno) -> FsError {
 fn kind(node: &Node) -> types::DescriptorType {
     match node {
         Node::Dir(_) => types::DescriptorType::Directory,
-        Node::File(_) => types::DescriptorType::RegularFile,
+        Node::File(_) | Node::Baked(_) => types::DescriptorType::RegularFile,
     }
 }
 
@@ -101,7 +101,9 @@ impl State {
     /// An open file that may be read.
     fn readable(&self, descriptor: &Descriptor) -> FsResult<Arc<Node>> {
         let handle = self.handle(descriptor).map_err(FsError::trap)?;
-        handle.node.file().map_err(code)?;
+        if let Node::Dir(_) = &*handle.node {
+            return Err(types::ErrorCode::IsDirectory.into());
+        }
         match handle.read {
             true => Ok(handle.node.clone()),
             false => Err(types::ErrorCode::BadDescriptor.into()),
@@ -112,8 +114,9 @@ impl State {
     fn find(&mut self, descriptor: &Descriptor, path: &str) -> FsResult<Place> {
         let node = self.node(descriptor)?;
         let first = path.split('/').find(|part| !matches!(*part, "" | "."));
-        // Without it there is no other folder than the root.
-        if first == Some(SCRATCH) && !self.filesystem().has_scratch() {
+        let filesystem = self.filesystem();
+        let is_root = Arc::ptr_eq(&node, &filesystem.root().node);
+        if is_root && first == Some(SCRATCH) && !filesystem.has_scratch() {
             let refusal = Refusal::scratch(self.grant.name());
             self.refuse(refusal);
             return Err(types::ErrorCode::Access.into());
@@ -153,17 +156,17 @@ impl types::HostDescriptor for State {
         _length: u64,
         _advice: types::Advice,
     ) -> FsResult<()> {
-        self.node(&fd)?
-            .file()
-            .map_err(|_| types::ErrorCode::BadDescriptor)?;
-        Ok(())
+        match &*self.node(&fd)? {
+            Node::Dir(_) => Err(types::ErrorCode::BadDescriptor.into()),
+            Node::File(_) | Node::Baked(_) => Ok(()),
+        }
     }
 
     /// Nothing outlives the attempt, so nothing is to be brought to the disk; but what went wrong is told.
     async fn sync_data(&mut self, fd: Descriptor) -> FsResult<()> {
         match &*self.node(&fd)? {
             Node::File(file) => settle(file).await,
-            Node::Dir(_) => Ok(()),
+            Node::Dir(_) | Node::Baked(_) => Ok(()),
         }
     }
 
@@ -175,7 +178,7 @@ impl types::HostDescriptor for State {
         let handle = self.handle(&fd).map_err(FsError::trap)?;
         let write = match &*handle.node {
             Node::Dir(_) => types::DescriptorFlags::MUTATE_DIRECTORY,
-            Node::File(_) => types::DescriptorFlags::WRITE,
+            Node::File(_) | Node::Baked(_) => types::DescriptorFlags::WRITE,
         };
         let mut flags = types::DescriptorFlags::empty();
         if handle.read {
@@ -212,7 +215,14 @@ impl types::HostDescriptor for State {
         offset: u64,
     ) -> FsResult<(Vec<u8>, bool)> {
         let node = self.readable(&fd)?;
-        let file = node.file().map_err(code)?;
+        let file = match &*node {
+            Node::Baked(file) => {
+                let bytes = file.read(offset, length);
+                let is_end = bytes.is_empty() && length > 0;
+                return Ok((bytes.into(), is_end));
+            }
+            node => node.file().map_err(code)?,
+        };
         settle(file).await?;
         let read = file.begin_read(offset, length).await;
         let bytes = read.unwrap_or_else(|error| Err(std::io::Error::other(error)));
@@ -309,8 +319,11 @@ impl types::HostDescriptor for State {
                     Node::Dir(_) if write || truncate => {
                         return Err(types::ErrorCode::IsDirectory.into());
                     }
-                    Node::File(_) if is_folder => {
+                    Node::File(_) | Node::Baked(_) if is_folder => {
                         return Err(types::ErrorCode::NotDirectory.into());
+                    }
+                    Node::Baked(_) if write || truncate => {
+                        return Err(types::ErrorCode::ReadOnly.into());
                     }
                     Node::File(file) if truncate => set_length(file, 0).await?,
                     _ => {}

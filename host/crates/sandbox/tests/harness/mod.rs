@@ -95,6 +95,7 @@ pub fn attempt(limits: Limits) -> Attempt {
         limits,
         capabilities: Capabilities::default(),
         command: Default::default(),
+        files: Default::default(),
         stop: StopSignal::never(),
         watch: None,
     }

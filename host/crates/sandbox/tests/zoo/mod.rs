@@ -5,6 +5,7 @@ mod children;
 mod command;
 mod compile;
 mod description;
+mod file;
 mod http;
 mod kill;
 mod limit;
@@ -24,12 +25,13 @@ use hardstop_domain::Outcome;
 use crate::harness::*;
 
 /// The sources of all tests, in which each guest must be named.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 17] = [
     include_str!("capability.rs"),
     include_str!("children.rs"),
     include_str!("compile.rs"),
     include_str!("command.rs"),
     include_str!("description.rs"),
+    include_str!("file.rs"),
     include_str!("kill.rs"),
     include_str!("limit.rs"),
     include_str!("log.rs"),

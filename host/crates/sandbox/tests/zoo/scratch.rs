@@ -264,7 +264,7 @@ async fn nothing_is_left_of_it_whatever_becomes_of_the_guest() {
         guest_threads: 1,
         instances_max: 2,
         scratch_dir: folder.path().to_owned(),
-        ..SandboxConfig::default()
+        ..config()
     })
     .unwrap();
     let is_empty = || std::fs::read_dir(folder.path()).unwrap().next().is_none();
@@ -283,7 +283,7 @@ async fn nothing_is_left_of_it_whatever_becomes_of_the_guest() {
     }
     let missing = SandboxConfig {
         scratch_dir: folder.path().join("missing"),
-        ..SandboxConfig::default()
+        ..config()
     };
     let error = Sandbox::new(missing).err().unwrap().to_string();
     assert!(error.contains("missing is not a folder"), "{error}");

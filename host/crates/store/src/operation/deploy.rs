@@ -24,8 +24,23 @@ impl Deploy {
                 component.digest
             )));
         }
+        for (digest, bytes) in &deployment.files {
+            if Digest::of(bytes) != *digest {
+                return Err(StoreError::Invalid(format!(
+                    "the file's bytes are not those of {digest}"
+                )));
+            }
+        }
         for spec in &deployment.types {
             spec.check().map_err(StoreError::Invalid)?;
+            for (path, file) in &spec.files {
+                if !deployment.files.contains_key(&file.digest) {
+                    return Err(StoreError::Invalid(format!(
+                        "type `{}` has a file {path:?}, whose bytes are not given",
+                        spec.name
+                    )));
+                }
+            }
             if spec.external.is_none() && spec.component != digest {
                 return Err(StoreError::Invalid(format!(
                     "type `{}` names another component than {}",
@@ -62,6 +77,9 @@ impl Operation for Deploy {
         if let Some(component) = &new.component {
             tx.put_component(component.digest, &new.name, &component.bytes)
                 .await?;
+        }
+        for (digest, bytes) in &new.files {
+            tx.put_file(*digest, bytes).await?;
         }
         let specs = json(&new.types).map_err(unwritable)?;
         let created_at = tx.put_deployment(new, &specs).await?;

@@ -37,6 +37,7 @@ read!(Schedules, schedules -> Vec<Schedule>);
 read!(Sessions, sessions -> Vec<Session>);
 read!(Version, version -> String);
 read!(ComponentBytes(digest: Digest), component_bytes -> Option<Vec<u8>>);
+read!(FileBytes(digest: Digest), file_bytes -> Option<Vec<u8>>);
 read!(Chain(id: ChainId), chain -> Vec<JobSummary>);
 
 /// The most samples of what a type's jobs used.

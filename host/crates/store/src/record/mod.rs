@@ -8,6 +8,7 @@ mod pause;
 mod retention;
 mod schedule;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hardstop_domain::outcome::Progress;
@@ -39,6 +40,8 @@ pub struct NewDeployment {
     pub name: String,
     /// The types. Each names `component` or is external.
     pub types: Vec<TypeSpec>,
+    /// The bytes of the files that the types have, by digest.
+    pub files: BTreeMap<Digest, Vec<u8>>,
 }
 
 /// A component to store.

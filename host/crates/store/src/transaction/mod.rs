@@ -92,6 +92,7 @@ pub(crate) trait Transaction:
         name: &str,
         bytes: &[u8],
     ) -> Result<(), StoreError>;
+    async fn put_file(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError>;
     async fn put_deployment(
         &mut self,
         deployment: &NewDeployment,
@@ -106,6 +107,7 @@ pub(crate) trait Transaction:
     ) -> Result<Option<TypeId>, StoreError>;
 
     async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
+    async fn file_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
     async fn components(&mut self) -> Result<Vec<Component>, StoreError>;
     async fn types(&mut self) -> Result<Vec<ActiveType>, StoreError>;
     async fn type_ids(&mut self) -> Result<Vec<(TypeName, TypeId)>, StoreError>;

@@ -107,3 +107,38 @@ pub async fn two_at_once_are_both_made(db: Fixture) {
     assert_eq!(db.store.types().await.unwrap().len(), 3);
     other.close().await;
 }
+
+pub async fn files_are_stored_with_it(db: Fixture) {
+    let bytes: Vec<u8> = (0..=255).cycle().take(200_000).collect();
+    let (large, empty) = (Digest::of(&bytes), Digest::of(b""));
+    let file = |digest, bytes| FileRef { digest, bytes };
+    let mut new = deployment(&["a", "b"]);
+    new.types[0].files = [
+        ("/large".to_owned(), file(large, 200_000)),
+        ("/other".to_owned(), file(large, 200_000)),
+        ("/none".to_owned(), file(empty, 0)),
+    ]
+    .into();
+    // What a type has must come with it, and be what it is said to be.
+    let missing = db.store.deploy(new.clone()).await.unwrap_err().to_string();
+    assert!(missing.contains("type `a` has a file"), "{missing}");
+    new.files = [(large, bytes.clone()), (empty, b"x".to_vec())].into();
+    let wrong = db.store.deploy(new.clone()).await.unwrap_err().to_string();
+    assert!(
+        wrong.contains("the file's bytes are not those of"),
+        "{wrong}"
+    );
+    assert_eq!(db.store.types().await.unwrap(), []);
+    new.files.insert(empty, Vec::new());
+    for _ in 0..2 {
+        new.id = deployment(&[]).id;
+        db.store.deploy(new.clone()).await.unwrap();
+    }
+    let types = db.another().await.types().await.unwrap();
+    assert_eq!(types[0].spec.files, new.types[0].files);
+    assert!(types[1].spec.files.is_empty());
+    assert_eq!(db.store.file_bytes(large).await.unwrap(), Some(bytes));
+    assert_eq!(db.store.file_bytes(empty).await.unwrap(), Some(Vec::new()));
+    let other = Digest::of(b"other");
+    assert_eq!(db.store.file_bytes(other).await.unwrap(), None);
+}

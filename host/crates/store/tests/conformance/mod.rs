@@ -185,6 +185,7 @@ suite! {
         a_later_deployment_replaces_the_specification,
         what_contradicts_itself_is_refused,
         two_at_once_are_both_made,
+        files_are_stored_with_it,
     }
     cancel {
         a_queued_job,

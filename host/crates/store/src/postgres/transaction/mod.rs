@@ -292,6 +292,15 @@ impl Transaction for PgTransaction<'_> {
         Ok(())
     }
 
+    async fn put_file(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
+        sql!(self.1, "put_file")
+            .bind(&digest.0[..])
+            .bind(bytes)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
     async fn put_deployment(
         &mut self,
         deployment: &NewDeployment,
@@ -325,6 +334,14 @@ impl Transaction for PgTransaction<'_> {
 
     async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let row = sql!(self.1, "component_bytes")
+            .bind(&digest.0[..])
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.map(|row| row.bytes("bytes")).transpose()
+    }
+
+    async fn file_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = sql!(self.1, "file_bytes")
             .bind(&digest.0[..])
             .fetch_optional(&mut *self.0)
             .await?;

@@ -327,6 +327,16 @@ impl Transaction for SqliteTransaction<'_> {
         Ok(())
     }
 
+    async fn put_file(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
+        sql!("put_file")
+            .bind(&digest.0[..])
+            .bind(bytes)
+            .bind(self.now)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
     async fn put_deployment(
         &mut self,
         deployment: &NewDeployment,
@@ -361,6 +371,14 @@ impl Transaction for SqliteTransaction<'_> {
 
     async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let row = sql!("component_bytes")
+            .bind(&digest.0[..])
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        row.map(|row| row.bytes("bytes")).transpose()
+    }
+
+    async fn file_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = sql!("file_bytes")
             .bind(&digest.0[..])
             .fetch_optional(&mut *self.connection)
             .await?;

@@ -1,0 +1,1 @@
+SELECT bytes FROM hardstop.file WHERE digest = $1

@@ -1,0 +1,26 @@
+;; A WASI preview 1 command: writes 16 random bytes, the clock on the wall, and the monotonic clock twice, as hexadecimal digits
+;; of the bytes in memory, which are 80 digits.
+(module
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func $digit (param $at i32) (param $value i32)
+    (i32.store8 (local.get $at) (i32.add (local.get $value)
+      (select (i32.const 48) (i32.const 87) (i32.lt_u (local.get $value) (i32.const 10))))))
+  (func (export "_start") (local $i i32) (local $byte i32)
+    (if (call $random (i32.const 64) (i32.const 16)) (then (unreachable)))
+    (if (call $clock (i32.const 0) (i64.const 1) (i32.const 80)) (then (unreachable)))
+    (if (call $clock (i32.const 1) (i64.const 1) (i32.const 88)) (then (unreachable)))
+    (if (call $clock (i32.const 1) (i64.const 1) (i32.const 96)) (then (unreachable)))
+    (loop $more
+      (local.set $byte (i32.load8_u (i32.add (i32.const 64) (local.get $i))))
+      (call $digit (i32.add (i32.const 1024) (i32.shl (local.get $i) (i32.const 1)))
+        (i32.shr_u (local.get $byte) (i32.const 4)))
+      (call $digit (i32.add (i32.const 1025) (i32.shl (local.get $i) (i32.const 1)))
+        (i32.and (local.get $byte) (i32.const 15)))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $more (i32.lt_u (local.get $i) (i32.const 40))))
+    (i32.store (i32.const 0) (i32.const 1024))
+    (i32.store (i32.const 4) (i32.const 80))
+    (if (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)) (then (unreachable)))))
