@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use hardstop_domain::quantity::duration_ms_option;
 use hardstop_domain::{
-    Capabilities, DeploymentId, Digest, Limits, LimitsPatch, RetryPolicy, SnoozePolicy, TypeName,
-    TypeSpec,
+    Capabilities, DeploymentId, Digest, Limits, LimitsPatch, QuarantinePolicy, RetryPolicy,
+    SnoozePolicy, TypeName, TypeSpec,
 };
 use hardstop_sandbox::{DescribeError, PrepareError, Profile, Sandbox};
 use hardstop_store::{NewComponent, NewDeployment};
@@ -50,6 +50,8 @@ pub struct TypeManifest {
     pub retry: RetryPolicy,
     /// How often and how long its handlers may put a job off.
     pub snooze: SnoozePolicy,
+    /// When a component that ends badly is kept from running.
+    pub quarantine: QuarantinePolicy,
     /// What its handlers may reach.
     pub capabilities: Capabilities,
     /// Whether it has no handler and is completed from outside. The keys below are for such a type only.
@@ -197,6 +199,7 @@ pub async fn verify(
         component: component.map(NewComponent::new),
         name: manifest.name.clone(),
         types,
+        canary_percent: None,
     })
 }
 
@@ -253,6 +256,28 @@ async fn handlers(
             .check()
             .map_err(|error| of_type(Error::usage(error.to_string())))?;
         asked
+            .retry
+            .check_memory(&limits, &config.ceiling)
+            .map_err(|error| {
+                of_type(Error::usage(error.to_string()))
+                    .hint("ceilings are in the [limits] table of hardstop.toml")
+            })?;
+        let larger = Limits {
+            memory_bytes_max: asked.retry.larger_memory.unwrap_or(0),
+            ..limits.clone()
+        };
+        if let Some(refusal) = budget.refusal(&larger) {
+            return Err(
+                of_type(Error::usage(refusal).context("retry.larger_memory")).hint(
+                    "lower it, or raise memory_budget in the [worker] table of hardstop.toml",
+                ),
+            );
+        }
+        asked
+            .quarantine
+            .check()
+            .map_err(|error| of_type(Error::usage(error.to_string())))?;
+        asked
             .snooze
             .check()
             .map_err(|error| of_type(Error::usage(error.to_string())))?;
@@ -291,6 +316,7 @@ async fn handlers(
             limits,
             retry: asked.retry,
             snooze: asked.snooze,
+            quarantine: asked.quarantine,
             capabilities: asked.capabilities,
         });
     }

@@ -27,6 +27,7 @@ mod chain;
 mod cli;
 mod crash;
 mod dead_letter;
+mod deployment;
 mod explain;
 mod external;
 mod http;

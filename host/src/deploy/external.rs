@@ -1,7 +1,9 @@
 //! Types without a handler, as a manifest describes them.
 
 use hardstop_domain::job_type::EXTERNAL_DEADLINE_MS_DEFAULT;
-use hardstop_domain::{Capabilities, External, LimitName, Limits, RetryPolicy, TypeName, TypeSpec};
+use hardstop_domain::{
+    Capabilities, External, LimitName, Limits, QuarantinePolicy, RetryPolicy, TypeName, TypeSpec,
+};
 use serde_json::Value;
 
 use super::{ManifestFile, TypeManifest};
@@ -34,6 +36,10 @@ pub(super) fn spec(
     let refused = [
         ("retry", asked.retry != RetryPolicy::default()),
         (
+            "quarantine",
+            asked.quarantine != QuarantinePolicy::default(),
+        ),
+        (
             "capabilities",
             asked.capabilities != Capabilities::default(),
         ),
@@ -60,6 +66,7 @@ pub(super) fn spec(
         limits,
         snooze: asked.snooze,
         retry: asked.retry,
+        quarantine: asked.quarantine,
         capabilities: asked.capabilities,
     };
     spec.check().map_err(|reason| {

@@ -10,6 +10,7 @@ use crate::capability::Capabilities;
 use crate::id::Digest;
 use crate::limit::Limits;
 use crate::quantity::format_duration_ms;
+use crate::quarantine::QuarantinePolicy;
 use crate::retry::RetryPolicy;
 use crate::snooze::SnoozePolicy;
 
@@ -106,6 +107,9 @@ pub struct TypeSpec {
     /// How often and how long a handler may put a job off.
     #[serde(default)]
     pub snooze: SnoozePolicy,
+    /// When a component that ends badly is kept from running.
+    #[serde(default)]
+    pub quarantine: QuarantinePolicy,
     /// What handlers may reach.
     pub capabilities: Capabilities,
 }
@@ -166,6 +170,7 @@ mod tests {
             limits: Limits::default(),
             retry: RetryPolicy::default(),
             snooze: SnoozePolicy::default(),
+            quarantine: QuarantinePolicy::default(),
             capabilities: Capabilities::default(),
         };
         let text = serde_json::to_string(&spec).expect("serialises");
@@ -189,6 +194,7 @@ mod tests {
             limits: Limits::default(),
             retry: RetryPolicy::default(),
             snooze: SnoozePolicy::default(),
+            quarantine: QuarantinePolicy::default(),
             capabilities: Capabilities::default(),
         };
         let digest = Some(Digest::of(b"component"));

@@ -158,6 +158,8 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
                 http_requests: http.requests,
                 http_request_bytes: http.request_bytes,
                 http_response_bytes: http.response_bytes,
+                // The host adds it.
+                larger_memory: 0,
             },
         },
         said,

@@ -390,6 +390,7 @@ pub fn deployment_of(bytes: &[u8], names: &[&str]) -> NewDeployment {
             .map(|text| spec(text, component.digest))
             .collect(),
         component: Some(component),
+        canary_percent: None,
     }
 }
 
@@ -413,6 +414,7 @@ pub fn spec(text: &str, component: Digest) -> TypeSpec {
         limits: Limits::default(),
         retry: RetryPolicy::default(),
         snooze: SnoozePolicy::default(),
+        quarantine: QuarantinePolicy::default(),
         capabilities: Capabilities::default(),
     }
 }
@@ -475,6 +477,7 @@ pub fn settlement(job: &ClaimedJob, next: Next) -> Settlement {
         Next::Release => OutcomeKind::Interrupted,
         Next::Cancel => OutcomeKind::Cancelled,
         Next::Retry { .. } => OutcomeKind::FailedRetryable,
+        Next::RetryLarger => OutcomeKind::OutOfMemory,
         Next::Discard => OutcomeKind::FailedFatal,
     };
     let failed = !matches!(
@@ -488,6 +491,7 @@ pub fn settlement(job: &ClaimedJob, next: Next) -> Settlement {
         outcome,
         failure: failed.then(|| Failure::new(outcome, "why \u{0}")),
         usage: usage(),
+        deployment: None,
         log: log(),
         progress: Some(outcome::Progress {
             fraction: 0.5,
