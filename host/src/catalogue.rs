@@ -9,7 +9,10 @@ use hardstop_domain::dedup::DedupError;
 use hardstop_domain::job::{BLOCKERS_MAX, DELAY_MS_MAX, PRIORITY_MAX, PRIORITY_MIN};
 use hardstop_domain::limit::LimitError;
 use hardstop_domain::quantity::{format_duration_ms, format_size};
-use hardstop_domain::{Limits, LimitsPatch, NewChain, NewJob, TypeId, TypeName, TypeSpec};
+use hardstop_domain::{
+    DeploymentId, Digest, JobId, Limits, LimitsPatch, NewChain, NewJob, TypeId, TypeName, TypeSpec,
+    canary,
+};
 use hardstop_store::ActiveType;
 use serde_json::Value;
 
@@ -27,6 +30,15 @@ pub struct Entry {
     pub active: ActiveType,
     /// Compiled at first use: a worker that only runs jobs never needs most of them.
     validator: OnceLock<Result<jsonschema::Validator, String>>,
+}
+
+/// What one job of a type runs: the deployment in force, or the canary.
+#[derive(Debug, Clone, Copy)]
+pub struct Version<'e> {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// What it says of the type.
+    pub spec: &'e TypeSpec,
 }
 
 /// A start that cannot be accepted.
@@ -146,20 +158,82 @@ impl Catalogue {
     }
 }
 
+impl Version<'_> {
+    /// The limits of a job that lowers them so. `larger_memory`: an attempt of it ran out of memory before.
+    pub fn limits(
+        &self,
+        asked: &LimitsPatch,
+        larger_memory: bool,
+        ceiling: &Limits,
+    ) -> Result<Limits, StartError> {
+        let spec = self.spec;
+        let limits = spec.limits.for_job(ceiling, asked);
+        let mut limits = limits.map_err(|error| StartError::Limit {
+            type_name: spec.name.clone(),
+            error,
+        })?;
+        if let Some(larger) = self.larger_memory(asked, larger_memory) {
+            limits.memory_bytes_max = larger.min(ceiling.memory_bytes_max);
+        }
+        Ok(limits)
+    }
+
+    /// The larger limit on memory, where an attempt has it.
+    pub fn larger_memory(&self, asked: &LimitsPatch, larger_memory: bool) -> Option<u64> {
+        let retry = &self.spec.retry;
+        retry.larger_memory_of(asked).filter(|_| larger_memory)
+    }
+
+    /// The limits of the attempt of this version that needs most.
+    pub fn most(&self, ceiling: &Limits) -> Result<Limits, StartError> {
+        self.limits(&LimitsPatch::default(), true, ceiling)
+    }
+}
+
 impl Entry {
-    /// The limits of a job that lowers them so.
-    pub fn limits(&self, asked: &LimitsPatch, ceiling: &Limits) -> Result<Limits, StartError> {
-        let spec = &self.active.spec;
-        spec.limits
-            .for_job(ceiling, asked)
-            .map_err(|error| StartError::Limit {
-                type_name: spec.name.clone(),
-                error,
-            })
+    /// The deployment in force.
+    pub fn in_force(&self) -> Version<'_> {
+        Version {
+            deployment: self.active.deployment,
+            spec: &self.active.spec,
+        }
+    }
+
+    /// The deployment in force, and the canary.
+    pub fn versions(&self) -> impl Iterator<Item = Version<'_>> {
+        let canary = self.active.canary.as_ref().map(|canary| Version {
+            deployment: canary.deployment,
+            spec: &canary.spec,
+        });
+        std::iter::once(self.in_force()).chain(canary)
+    }
+
+    /// What a job runs: every attempt the same, as long as nothing else is deployed.
+    pub fn version_of(&self, job: JobId) -> Version<'_> {
+        match &self.active.canary {
+            Some(chosen) if canary::is_among(job, chosen.percent) => Version {
+                deployment: chosen.deployment,
+                spec: &chosen.spec,
+            },
+            _ => self.in_force(),
+        }
+    }
+
+    /// The components that its jobs run.
+    pub fn components(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.versions().filter_map(|version| version.spec.component)
+    }
+
+    /// The components that its jobs run, and the files that they see.
+    pub fn digests(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.versions().flat_map(|version| {
+            let files = version.spec.files.values().map(|file| file.digest);
+            version.spec.component.into_iter().chain(files)
+        })
     }
 
     fn check_start(&self, job: &NewJob, ceiling: &Limits) -> Result<(), StartError> {
-        let limits = self.limits(&job.limits, ceiling)?;
+        let limits = self.in_force().limits(&job.limits, false, ceiling)?;
         if let Some(priority) = job.priority
             && !(PRIORITY_MIN..=PRIORITY_MAX).contains(&priority)
         {
@@ -259,8 +333,8 @@ pub fn check_schema(schema: &str) -> Result<(), String> {
 mod tests {
     use super::*;
     use hardstop_domain::{
-        Capabilities, ChainId, Dedup, DedupScope, DeploymentId, Digest, JobId, RetryPolicy,
-        SnoozePolicy, Timestamp,
+        Capabilities, ChainId, Dedup, DedupScope, DeploymentId, Digest, JobId, QuarantinePolicy,
+        RetryPolicy, SnoozePolicy, Timestamp,
     };
     use uuid::Uuid;
 
@@ -269,6 +343,8 @@ mod tests {
             id: TypeId(1),
             deployment: DeploymentId(Uuid::nil()),
             deployed_at: Timestamp(0),
+            canary: None,
+            quarantine: None,
             spec: TypeSpec {
                 name: "resize".parse().expect("a name"),
                 description: String::new(),
@@ -282,6 +358,7 @@ mod tests {
                 },
                 retry: RetryPolicy::default(),
                 snooze: SnoozePolicy::default(),
+                quarantine: QuarantinePolicy::default(),
                 capabilities: Capabilities::default(),
                 command: None,
                 files: hardstop_domain::Files::new(),
@@ -346,6 +423,45 @@ mod tests {
         ] {
             let message = check(&job).expect_err(expected);
             assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_job_goes_to_one_version_and_has_the_larger_memory_of_that_one() {
+        let types = catalogue("true");
+        let name: TypeName = "resize".parse().expect("a name");
+        let mut active = types.by_name(&name).expect("there").active.clone();
+        let mut spec = active.spec.clone();
+        spec.component = Some(Digest::of(b"new"));
+        spec.retry.larger_memory = Some(96 << 20);
+        let deployment = DeploymentId(Uuid::from_u128(1));
+        active.canary = Some(hardstop_store::Canary {
+            deployment,
+            deployed_at: Timestamp(0),
+            percent: 50,
+            spec,
+        });
+        let types = Catalogue::new(vec![active], &types);
+        let entry = types.by_name(&name).expect("there");
+        assert_eq!(entry.components().count(), 2);
+        let ceiling = Limits {
+            memory_bytes_max: 80 << 20,
+            ..Limits::default_ceiling()
+        };
+        let memory = |version: Version<'_>, patch: &LimitsPatch| {
+            let limits = version.limits(patch, true, &ceiling).expect("limits");
+            limits.memory_bytes_max >> 20
+        };
+        let mut lowered = LimitsPatch::default();
+        lowered.set(hardstop_domain::LimitName::Memory, Some(8 << 20));
+        for n in 0..100 {
+            let job = JobId(Uuid::from_u128(n));
+            let version = entry.version_of(job);
+            let is_canary = canary::is_among(job, 50);
+            assert_eq!(version.deployment == deployment, is_canary);
+            let expected = if is_canary { 80 } else { 64 };
+            assert_eq!(memory(version, &LimitsPatch::default()), expected);
+            assert_eq!(memory(version, &lowered), 8, "no more than it asked for");
         }
     }
 

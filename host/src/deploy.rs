@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use hardstop_domain::quantity::duration_ms_option;
 use hardstop_domain::{
-    Capabilities, Command, DeploymentId, Digest, Limits, LimitsPatch, RetryPolicy, SnoozePolicy,
-    TypeName, TypeSpec,
+    Capabilities, Command, DeploymentId, Digest, Limits, LimitsPatch, QuarantinePolicy,
+    RetryPolicy, SnoozePolicy, TypeName, TypeSpec,
 };
 use hardstop_sandbox::{DescribeError, PrepareError, Profile, Sandbox, adapt};
 use hardstop_store::{NewComponent, NewDeployment};
@@ -52,6 +52,8 @@ pub struct TypeManifest {
     pub retry: RetryPolicy,
     /// How often and how long its handlers may put a job off.
     pub snooze: SnoozePolicy,
+    /// When a component that ends badly is kept from running.
+    pub quarantine: QuarantinePolicy,
     /// What its handlers may reach.
     pub capabilities: Capabilities,
     /// How its component is started, where that is a WASI command.
@@ -225,6 +227,7 @@ pub async fn verify(
         name: manifest.name.clone(),
         types,
         files,
+        canary_percent: None,
     })
 }
 
@@ -286,6 +289,28 @@ async fn handlers(
             .check()
             .map_err(|error| of_type(Error::usage(error.to_string())))?;
         asked
+            .retry
+            .check_memory(&limits, &config.ceiling)
+            .map_err(|error| {
+                of_type(Error::usage(error.to_string()))
+                    .hint("ceilings are in the [limits] table of hardstop.toml")
+            })?;
+        let larger = Limits {
+            memory_bytes_max: asked.retry.larger_memory.unwrap_or(0),
+            ..limits.clone()
+        };
+        if let Some(refusal) = budget.refusal(&larger) {
+            return Err(
+                of_type(Error::usage(refusal).context("retry.larger_memory")).hint(
+                    "lower it, or raise memory_budget in the [worker] table of hardstop.toml",
+                ),
+            );
+        }
+        asked
+            .quarantine
+            .check()
+            .map_err(|error| of_type(Error::usage(error.to_string())))?;
+        asked
             .snooze
             .check()
             .map_err(|error| of_type(Error::usage(error.to_string())))?;
@@ -326,6 +351,7 @@ async fn handlers(
             limits,
             retry: asked.retry,
             snooze: asked.snooze,
+            quarantine: asked.quarantine,
             capabilities: asked.capabilities,
             command,
             files: refs,

@@ -1,6 +1,6 @@
 //! What can go wrong with something that a user asked for: an exit code, a sentence and a hint.
 
-use hardstop_store::StoreError;
+use hardstop_store::{CanaryRefusal, StoreError};
 
 /// Exit codes of the `hardstop` command. 0 is success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,23 @@ impl From<StoreError> for Error {
                 .hint("a chain's id is that of its first job; `hardstop start` prints it"),
             StoreError::BlockerCycle(_) => {
                 Self::usage(message).hint("leave out one of these waits")
+            }
+            StoreError::CanaryRefused { type_name, refusal } => {
+                let error = Self::usage(message);
+                match refusal {
+                    CanaryRefusal::NotDeployed => error.hint(
+                        "a canary needs a deployment in force beside it: deploy without --canary first",
+                    ),
+                    CanaryRefusal::External => {
+                        error.hint("leave its table out of the manifest that you deploy as a canary")
+                    }
+                    CanaryRefusal::SameComponent => {
+                        error.hint("deploy it without --canary, or build another component")
+                    }
+                    CanaryRefusal::Quarantined => error.hint(format!(
+                        "`hardstop type release {type_name}` lets its components run again"
+                    )),
+                }
             }
             StoreError::Invalid(_)
             | StoreError::TooManyDescendants { .. }

@@ -16,6 +16,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod deploy;
+pub mod difference;
 pub mod error;
 pub mod memory;
 mod secret;

@@ -28,6 +28,7 @@ mod cli;
 mod command;
 mod crash;
 mod dead_letter;
+mod deployment;
 mod explain;
 mod external;
 mod http;

@@ -47,8 +47,7 @@ fn an_outcome_has_its_own_retries(kind: Kind) {
     db.run(&["deploy", path.to_str().unwrap()]).good();
     let said = db.run(&["type", "show", "fail"]).good().stdout;
     for line in [
-        "retry       4 attempts, waits up to 1ms doubling to 5m, on timed-out-wall, timed-out-cpu, \
-         out-of-memory\n",
+        "retry       4 attempts, waits up to 1ms doubling to 5m, on timed-out-wall, timed-out-cpu\n",
         "            failed-retryable: 2 attempts, waits up to 1ms doubling to 5m\n",
         "            out-of-fuel: 4 attempts, waits up to 1m doubling to 1h\n",
         "            trapped: never\n",

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Context, output};
 use crate::error::{Error, Exit};
+use crate::service::{quarantine_hint, quarantine_text};
 
 /// One thing that was looked at.
 #[derive(Serialize)]
@@ -118,6 +119,18 @@ async fn database(context: &Context, checks: &mut Vec<Check>) {
         return checks.push(Check::fail("schema", error.into()));
     }
     checks.push(Check::ok("schema", "up to date"));
+    match store.quarantines().await {
+        Ok(quarantines) => {
+            for quarantine in quarantines {
+                checks.push(Check::note(
+                    "quarantine",
+                    quarantine_text(&quarantine),
+                    quarantine_hint(&quarantine.type_name),
+                ));
+            }
+        }
+        Err(error) => checks.push(Check::fail("database", error.into())),
+    }
     match (store.types().await, store.sessions().await) {
         (Ok(types), Ok(sessions)) => {
             checks.push(if types.is_empty() {

@@ -3,16 +3,20 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use hardstop_domain::profile::distributions;
+use hardstop_domain::profile::{Distribution, distributions};
 use hardstop_domain::quantity::{format_duration_ms, format_size};
 use hardstop_domain::retry::RetryRule;
-use hardstop_domain::{LimitName, RetryPolicy, TypeSpec};
-use hardstop_store::{ActiveType, Pause};
+use hardstop_domain::{Failures, LimitName, Limits, QuarantinePolicy, RetryPolicy, TypeSpec};
+use hardstop_store::{
+    ActiveType, CanaryChange, Pause, TypeDeployment, TypeEventKind, TypeHistory, UsageSample,
+};
 use serde_json::{Value, json};
 
-use super::args::TypeCommand;
+use super::args::{CanaryArgs, CanaryChangeArgs, TypeCommand};
+use super::deployment::short;
 use super::{Context, output};
 use crate::error::Error;
+use crate::service::{quarantine_hint, quarantine_text};
 
 /// How many jobs tell how much of its limits a type uses.
 const USAGE_SAMPLES: u32 = 1_000;
@@ -42,31 +46,91 @@ pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode
                         "attempts",
                         "deployed",
                         "paused",
+                        "canary",
                     ],
                     types
                         .iter()
                         .map(|active| row(active, pause_of(active, &pauses))),
                 )
             });
+            for quarantine in types.iter().filter_map(|active| active.quarantine.as_ref()) {
+                if context.output.is_human() {
+                    let hint = quarantine_hint(&quarantine.type_name);
+                    eprintln!("{}\nhint: {hint}", quarantine_text(quarantine));
+                }
+            }
             if types.is_empty() && context.output.is_human() {
                 eprintln!("no types: `hardstop deploy` adds some");
             }
         }
+        TypeCommand::History { name } => {
+            let history = service.type_history(&name).await?;
+            context.output.one(&history, || history_text(&history));
+        }
+        TypeCommand::Rollback { name, to } => {
+            let (from, to) = service.rollback(&name, to).await?;
+            let printed = json!({ "type": name, "from": from, "to": to });
+            context.output.one(&printed, || {
+                format!("{to} is in force in place of {from}\n")
+            });
+        }
+        TypeCommand::Canary(CanaryArgs { name, change }) => {
+            let (change, said) = match change {
+                CanaryChangeArgs {
+                    percent: Some(percent),
+                    ..
+                } => (
+                    CanaryChange::Percent(percent),
+                    format!("gets {percent}% of the jobs"),
+                ),
+                CanaryChangeArgs { promote: true, .. } => {
+                    (CanaryChange::Promote, "is in force".to_owned())
+                }
+                CanaryChangeArgs { .. } => (CanaryChange::End, "is the canary no more".to_owned()),
+            };
+            let deployment = service.change_canary(&name, change).await?;
+            let percent = match change {
+                CanaryChange::Percent(percent) => Some(percent),
+                CanaryChange::Promote | CanaryChange::End => None,
+            };
+            let in_force = change == CanaryChange::Promote;
+            let printed = json!({
+                "type": name, "deployment": deployment, "canary_percent": percent, "in_force": in_force,
+            });
+            context
+                .output
+                .one(&printed, || format!("{deployment} {said}\n"));
+        }
+        TypeCommand::Release { name } => {
+            let released = service.release(&name).await?;
+            let printed = json!({ "type": name, "released": released });
+            context.output.one(&printed, || {
+                format!("released {released} of {name} from quarantine\n")
+            });
+        }
         TypeCommand::Show { name } => {
             let active = service.job_type(&name).await?;
-            let used = service.type_usage(&active.spec.name, USAGE_SAMPLES).await?;
-            let usage = distributions(&used);
+            let samples = service.type_usage(&active.spec.name, USAGE_SAMPLES).await?;
+            // What ran a canary is told apart; what is from before that was recorded counts with what is in force.
+            let canary = active.canary.as_ref().map(|canary| canary.deployment);
+            let (beside, used): (Vec<_>, Vec<_>) = samples
+                .into_iter()
+                .partition(|sample| sample.deployment.is_some() && sample.deployment == canary);
+            let used = Used::of(used);
             let mut value = to_json(&active);
-            value["usage"] = json!({ "attempts": used.len(), "limits": usage });
+            value["usage"] = used.json();
+            let beside = active
+                .canary
+                .as_ref()
+                .map(|canary| (canary, Used::of(beside)));
+            if let Some((_, beside)) = &beside {
+                value["canary"]["usage"] = beside.json();
+            }
             context.output.one(&value, || {
                 let mut text = show(&active);
-                if !used.is_empty() {
-                    let _ = writeln!(
-                        text,
-                        "\nused by the last {} jobs that ended well",
-                        used.len()
-                    );
-                    text.push_str(&output::distributions(&usage, &active.spec.limits));
+                used.push("jobs", &active.spec.limits, &mut text);
+                if let Some((canary, beside)) = &beside {
+                    beside.push("jobs of the canary", &canary.spec.limits, &mut text);
                 }
                 text
             });
@@ -74,6 +138,87 @@ pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode
     }
     service.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What jobs used that ended well.
+struct Used {
+    attempts: usize,
+    limits: Vec<Distribution>,
+}
+
+impl Used {
+    fn of(samples: Vec<UsageSample>) -> Self {
+        let used: Vec<_> = samples.into_iter().map(|sample| sample.usage).collect();
+        Self {
+            attempts: used.len(),
+            limits: distributions(&used),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({ "attempts": self.attempts, "limits": self.limits })
+    }
+
+    fn push(&self, whose: &str, limits: &Limits, text: &mut String) {
+        if self.attempts > 0 {
+            let _ = writeln!(
+                text,
+                "\nused by the last {} {whose} that ended well",
+                self.attempts
+            );
+            text.push_str(&output::distributions(&self.limits, limits));
+        }
+    }
+}
+
+fn history_text(history: &TypeHistory) -> String {
+    let status = |it: &TypeDeployment| {
+        let canary = it
+            .canary_percent
+            .map(|percent| format!("canary {percent}%"));
+        let parts = [
+            it.in_force.then(|| "in force".to_owned()),
+            canary,
+            it.quarantined.then(|| "quarantined".to_owned()),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    };
+    let mut text = output::table(
+        ["deployment", "created", "component", "name", "status"],
+        history.deployments.iter().map(|it| {
+            [
+                it.id.to_string(),
+                it.created_at.to_string(),
+                short(it.component),
+                it.name.clone(),
+                status(it),
+            ]
+        }),
+    );
+    text.push('\n');
+    text.push_str(&output::table(
+        ["at", "what", "deployment", "note"],
+        history.events.iter().map(|event| {
+            let what = match (event.kind, event.percent) {
+                (TypeEventKind::Deployed, _) => "deployed".to_owned(),
+                (TypeEventKind::RolledBack, _) => "rolled back".to_owned(),
+                (TypeEventKind::Canary, Some(percent)) => format!("canary {percent}%"),
+                (TypeEventKind::Canary, None) => "canary".to_owned(),
+                (TypeEventKind::Promoted, _) => "promoted".to_owned(),
+                (TypeEventKind::CanaryEnded, _) => "canary ended".to_owned(),
+                (TypeEventKind::Quarantined, _) => "quarantined".to_owned(),
+                (TypeEventKind::Released, _) => "released".to_owned(),
+            };
+            let note = event.note.clone().unwrap_or_default();
+            [
+                event.at.to_string(),
+                what,
+                event.deployment.to_string(),
+                note,
+            ]
+        }),
+    ));
+    text
 }
 
 /// The pause that keeps a type from being claimed: that of everything, or its own.
@@ -85,7 +230,7 @@ fn pause_of<'p>(active: &ActiveType, pauses: &'p [Pause]) -> Option<&'p Pause> {
     pauses.iter().find(concerns)
 }
 
-fn row(active: &ActiveType, pause: Option<&Pause>) -> [String; 8] {
+fn row(active: &ActiveType, pause: Option<&Pause>) -> [String; 9] {
     let spec = &active.spec;
     let [component, wall, cpu, memory] = output::implementation(spec);
     let attempts = match spec.external {
@@ -101,11 +246,16 @@ fn row(active: &ActiveType, pause: Option<&Pause>) -> [String; 8] {
         attempts,
         active.deployed_at.to_string(),
         match pause {
+            _ if active.quarantine.is_some() => "quarantined".to_owned(),
             None => String::new(),
             Some(Pause { until: None, .. }) => "yes".to_owned(),
             Some(Pause {
                 until: Some(until), ..
             }) => format!("until {until}"),
+        },
+        match &active.canary {
+            Some(canary) => format!("{} {}%", short(canary.spec.component), canary.percent),
+            None => String::new(),
         },
     ]
 }
@@ -124,6 +274,9 @@ fn to_json(active: &ActiveType) -> Value {
         "limits": spec.limits,
         "retry": spec.retry,
         "snooze": spec.snooze,
+        "quarantine_policy": spec.quarantine,
+        "quarantine": active.quarantine,
+        "canary": active.canary,
         "capabilities": spec.capabilities,
         "input_schema": schema(&spec.input_schema),
         "output_schema": schema(&spec.output_schema),
@@ -166,12 +319,33 @@ fn retry(policy: &RetryPolicy) -> String {
             _ => writeln!(text, "            {kind}: {}", rule(its)),
         };
     }
+    if let Some(larger) = policy.larger_memory {
+        let _ = writeln!(
+            text,
+            "            out-of-memory: one attempt more, with a memory of {}",
+            format_size(larger)
+        );
+    }
     let _ = writeln!(
         text,
         "            a handler may ask to wait up to {}",
         format_duration_ms(policy.retry_after_max)
     );
     text
+}
+
+/// The rule of the type.
+fn quarantine(policy: &QuarantinePolicy) -> String {
+    let attempts = policy.attempts;
+    match (policy.enabled, policy.failures) {
+        (false, _) => "never".to_owned(),
+        (true, Failures::Percent(percent)) => {
+            format!("where {percent}% of the last {attempts} attempts trap or pass a limit")
+        }
+        (true, Failures::Count(count)) => {
+            format!("where {count} of the last {attempts} attempts trap or pass a limit")
+        }
+    }
 }
 
 fn show(active: &ActiveType) -> String {
@@ -193,6 +367,24 @@ fn show(active: &ActiveType) -> String {
         "deployed    {} ({})",
         active.deployed_at, active.deployment
     );
+    if let Some(canary) = &active.canary {
+        let _ = writeln!(
+            text,
+            "canary      {}% to {} ({}), component {}",
+            canary.percent,
+            canary.deployed_at,
+            canary.deployment,
+            short(canary.spec.component)
+        );
+    }
+    if let Some(quarantine) = &active.quarantine {
+        let _ = writeln!(
+            text,
+            "held        {}\n            {}",
+            quarantine_text(quarantine),
+            quarantine_hint(&quarantine.type_name)
+        );
+    }
     if spec.external.is_none() {
         push_runs(&mut text, spec);
     }
@@ -226,6 +418,7 @@ fn push_runs(text: &mut String, spec: &TypeSpec) {
             .collect();
         let _ = writeln!(text, "files       {}", files.join(", "));
     }
+    let _ = writeln!(text, "quarantine  {}", quarantine(&spec.quarantine));
     let capabilities = spec.capabilities.describe();
     let _ = writeln!(
         text,

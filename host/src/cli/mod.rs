@@ -7,6 +7,7 @@ mod chain;
 mod component;
 mod dead_letter;
 mod deploy;
+mod deployment;
 mod doctor;
 mod explain;
 mod external;
@@ -143,6 +144,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Error> {
             Command::Chain(command) => chain::execute(&context, command).await,
             Command::DeadLetter(command) => dead_letter::execute(&context, command).await,
             Command::Component(command) => component::execute(&context, command).await,
+            Command::Deployment(command) => deployment::execute(&context, command).await,
             Command::Type(command) => job_type::execute(&context, command).await,
             Command::Schedule(command) => schedule::execute(&context, command).await,
             Command::Pause(args) => pause::pause(&context, args).await,

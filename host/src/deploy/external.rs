@@ -1,7 +1,9 @@
 //! Types without a handler, as a manifest describes them.
 
 use hardstop_domain::job_type::EXTERNAL_DEADLINE_MS_DEFAULT;
-use hardstop_domain::{Capabilities, External, LimitName, Limits, RetryPolicy, TypeName, TypeSpec};
+use hardstop_domain::{
+    Capabilities, External, LimitName, Limits, QuarantinePolicy, RetryPolicy, TypeName, TypeSpec,
+};
 use serde_json::Value;
 
 use super::{ManifestFile, TypeManifest};
@@ -36,6 +38,10 @@ pub(super) fn spec(
         ("files", !asked.files.is_empty()),
         ("retry", asked.retry != RetryPolicy::default()),
         (
+            "quarantine",
+            asked.quarantine != QuarantinePolicy::default(),
+        ),
+        (
             "capabilities",
             asked.capabilities != Capabilities::default(),
         ),
@@ -62,6 +68,7 @@ pub(super) fn spec(
         limits,
         snooze: asked.snooze,
         retry: asked.retry,
+        quarantine: asked.quarantine,
         capabilities: asked.capabilities,
         command: None,
         files: hardstop_domain::Files::new(),

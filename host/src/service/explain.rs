@@ -6,7 +6,7 @@ use hardstop_domain::{JobId, OnBlockerFailure, OutcomeKind, State};
 use hardstop_store::{EXPLAIN_AHEAD_MAX, Explanation, JobBlocker, PauseInForce, SessionLease};
 use serde::Serialize;
 
-use super::{Service, no_such_job};
+use super::{Service, no_such_job, quarantine_hint, quarantine_text};
 use crate::error::Error;
 
 /// Why a job is not running, or where it stands.
@@ -45,6 +45,8 @@ pub enum ReasonCode {
     Paused,
     /// Everything is paused.
     AllPaused,
+    /// The component of its type is in quarantine.
+    Quarantined,
     /// No session serves its type.
     NoWorker,
     /// It runs.
@@ -94,6 +96,11 @@ fn reasons(facts: &Explanation) -> Vec<Reason> {
         State::Blocked | State::Scheduled | State::Ready
     );
     if is_claimed_later && !facts.external {
+        if let Some(quarantine) = &facts.quarantine {
+            let hint = quarantine_hint(&facts.job.type_name);
+            let text = format!("{}; {hint}", quarantine_text(quarantine));
+            found.add(ReasonCode::Quarantined, text);
+        }
         for pause in &facts.pauses {
             paused(facts, pause, &mut found);
         }

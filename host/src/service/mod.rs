@@ -2,6 +2,7 @@
 
 mod chain;
 mod dead_letter;
+mod deployment;
 pub mod explain;
 mod external;
 mod pause;
@@ -13,15 +14,16 @@ mod stream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hardstop_domain::{ChainId, Digest, JobId, Limits, State, TypeName, Usage};
+use hardstop_domain::{ChainId, Digest, JobId, Limits, State, TypeName};
 use hardstop_store::{
     ActiveType, Cancelled, CancelledChain, Component, Deployment, Due, JobDetail, JobQuery,
-    JobSummary, Moved, NewDeployment, Retried, Session, Store,
+    JobSummary, Moved, NewDeployment, Retried, Session, Store, UsageSample,
 };
 use tokio::sync::OnceCell;
 
 use chain::no_such_chain;
 pub use dead_letter::ReplayReport;
+pub use deployment::{TypeChange, TypeDifference, quarantine_hint, quarantine_text};
 pub use external::Verdict;
 pub use pause::PauseRequest;
 pub use schedule::{ScheduleRequest, upcoming};
@@ -121,7 +123,7 @@ impl Service {
     }
 
     /// What the newest jobs of a type used that ended well, at the most so many.
-    pub async fn type_usage(&self, name: &TypeName, limit: u32) -> Result<Vec<Usage>, Error> {
+    pub async fn type_usage(&self, name: &TypeName, limit: u32) -> Result<Vec<UsageSample>, Error> {
         Ok(self.store.type_usage(name, limit).await?)
     }
 

@@ -154,19 +154,29 @@ fn claimable(shared: &Shared, entry: &Entry) -> Option<Limits> {
     if types.is_some_and(|types| !types.contains(&spec.name)) {
         return None;
     }
+    if entry.active.quarantine.is_some() {
+        return None;
+    }
+    // Every attempt must fit: one that does not would be claimed again and again.
+    let budget = shared.admission.budget();
+    let fits = |limits: &Limits| budget.refusal(limits).is_none();
+    let most = entry
+        .versions()
+        .map(|version| version.most(&shared.ceiling));
+    let most = most.collect::<Result<Vec<_>, _>>().ok()?;
     let limits = entry
-        .limits(&LimitsPatch::default(), &shared.ceiling)
-        .ok()?;
-    let fits = shared.admission.budget().refusal(&limits).is_none();
-    fits.then_some(limits)
+        .in_force()
+        .limits(&LimitsPatch::default(), false, &shared.ceiling);
+    limits.ok().filter(|_| most.iter().all(fits))
 }
 
 /// Where a job that was just claimed stands among those that want memory. None for one that cannot run anyway.
 fn place(shared: &Shared, job: &ClaimedJob) -> Option<Place> {
     let catalogue = shared.catalogue();
     let entry = catalogue.by_id(job.type_id)?;
-    let limits = entry.limits(&job.limits, &shared.ceiling).ok()?;
-    Some(shared.admission.enter(&limits))
+    let version = entry.version_of(job.id);
+    let limits = version.limits(&job.limits, job.larger_memory, &shared.ceiling);
+    Some(shared.admission.enter(&limits.ok()?))
 }
 
 /// From a tenth of a second to five, doubling, with jitter so that many hosts do not return at once.

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Beside them the session renews the lease and learns what it no longer holds, and the maintenance
-//! loops promote, rescue, refresh and forget; schedules are fired and pauses ended at their time.
+//! loops promote, rescue, refresh and forget; schedules are fired and pauses ended at their time; what
+//! ended badly is told to the store.
 //! Nothing here holds a transaction, and no guest runs on the
 //! threads that these loops run on.
 //!
@@ -20,6 +21,7 @@ mod admission;
 mod claimer;
 mod execute;
 mod external;
+mod health;
 mod loader;
 mod maintenance;
 mod near;
@@ -36,7 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use hardstop_domain::quantity::format_size;
-use hardstop_domain::{JobId, LeaseToken, Limits, LimitsPatch};
+use hardstop_domain::{JobId, LeaseToken, Limits};
 use hardstop_sandbox::Stop;
 use hardstop_store::{Listener, Store, StoreError, Wake};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -50,6 +52,7 @@ use crate::error::Error;
 use crate::memory::Budget;
 use admission::Admission;
 pub use execute::Execute;
+use health::Health;
 pub use loader::Loader;
 use near::Warnings;
 use running::Running;
@@ -87,6 +90,7 @@ struct Shared {
     abandoned: Mutex<HashSet<(JobId, LeaseToken)>>,
     slots: Arc<Semaphore>,
     warnings: Warnings,
+    health: Health,
     admission: Admission,
     /// The lease; none while this worker cannot be sure of it.
     lease: watch::Sender<Option<Arc<Lease>>>,
@@ -144,12 +148,10 @@ impl Shared {
         let types = self.store.types().await?;
         let catalogue = Arc::new(Catalogue::new(types, &self.catalogue()));
         let entries = catalogue.entries();
-        let specs = entries.map(|entry| &entry.active.spec);
-        let active = specs.flat_map(|spec| {
-            let files = spec.files.values().map(|file| file.digest);
-            spec.component.into_iter().chain(files)
-        });
-        self.executor.retain(&active.collect());
+        self.executor
+            .retain(&entries.clone().flat_map(Entry::digests).collect());
+        let components = entries.flat_map(Entry::components);
+        self.health.retain(&components.collect());
         self.tell_what_does_not_fit(&catalogue);
         *self
             .catalogue
@@ -165,14 +167,17 @@ impl Shared {
             let active = &entry.active;
             let known = before.by_id(active.id);
             if active.spec.component.is_none()
-                || known.is_some_and(|known| known.active.spec == active.spec)
+                || known.is_some_and(|known| {
+                    known.active.spec == active.spec && known.active.canary == active.canary
+                })
             {
                 continue;
             }
-            let Ok(limits) = entry.limits(&LimitsPatch::default(), &self.ceiling) else {
-                continue;
-            };
-            if let Some(refusal) = self.admission.budget().refusal(&limits) {
+            let needs = entry
+                .versions()
+                .filter_map(|it| it.most(&self.ceiling).ok());
+            let mut refusals = needs.filter_map(|limits| self.admission.budget().refusal(&limits));
+            if let Some(refusal) = refusals.next() {
                 warn!(r#type = %active.spec.name, "{refusal}: this worker does not run the type");
             }
         }
@@ -218,6 +223,7 @@ impl Worker {
             abandoned: Mutex::default(),
             slots: Arc::new(Semaphore::new(config.concurrency as usize)),
             warnings: Warnings::default(),
+            health: Health::default(),
             admission: Admission::new(Budget::new(config.memory_budget)),
             lease: watch::Sender::new(Some(Arc::clone(&lease))),
             phase: watch::Sender::new(Phase::Working),
@@ -246,6 +252,7 @@ impl Worker {
         loops.spawn(schedule::fire(Arc::clone(&shared)));
         loops.spawn(pause::end(Arc::clone(&shared)));
         loops.spawn(retention::retain(Arc::clone(&shared)));
+        loops.spawn(health::watch(Arc::clone(&shared)));
         loops.spawn(hear(Arc::clone(&shared), listener));
         let settler = tokio::spawn(settler::run(Arc::clone(&shared), settlement_queue));
         let claimer = tokio::spawn(claimer::run(Arc::clone(&shared), settlements));

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use hardstop_domain::{
-    Blocker, Failure, Limits, Next, Outcome, OutcomeKind, Past, Report, TypeSpec, transition,
+    Blocker, Failure, LargerMemory, Limits, Next, Outcome, OutcomeKind, Past, Report, Transition,
+    transition,
 };
 use hardstop_sandbox::{Attempt, FileTree, StopSignal};
 use hardstop_store::{ClaimedJob, Settlement};
@@ -12,8 +13,9 @@ use tracing::{debug, error, info, warn};
 
 use super::Shared;
 use super::admission::{Admitted, Place};
+use super::health::{Sign, fault_text};
 use super::settler::Ended;
-use crate::catalogue::{Catalogue, Entry, StartError};
+use crate::catalogue::{Catalogue, Entry, StartError, Version};
 
 /// Runs one claimed job and hands its settlement on. The slot is free when this returns.
 pub async fn run(
@@ -32,8 +34,8 @@ pub async fn run(
     let catalogue = shared.catalogue();
     let settlement = match catalogue.by_id(job.type_id) {
         Some(entry) => {
-            let spec = &entry.active.spec;
-            let (report, descendants_max) = match check_job(&shared, &job, entry) {
+            let version = entry.version_of(job.id);
+            let (report, descendants_max) = match check_job(&shared, &job, entry, version) {
                 // The type was deployed anew since it was asked for. Given back uncounted, and not claimed again here.
                 Ok(_) if no_room.is_some() => {
                     let refusal = no_room.unwrap_or_default();
@@ -42,8 +44,16 @@ pub async fn run(
                 }
                 Ok(limits) => {
                     let descendants_max = limits.descendants_max;
-                    let report = attempt(&shared, &mut job, spec, limits.clone(), signal).await;
-                    shared.warnings.consider(&spec.name, &report.usage, &limits);
+                    let mut report =
+                        attempt(&shared, &mut job, version, limits.clone(), signal).await;
+                    if version
+                        .larger_memory(&job.limits, job.larger_memory)
+                        .is_some()
+                    {
+                        report.usage.detail.larger_memory = limits.memory_bytes_max;
+                    }
+                    let name = &version.spec.name;
+                    shared.warnings.consider(name, &report.usage, &limits);
                     let report = check_starts(report, &job, &catalogue, &shared);
                     (report, descendants_max)
                 }
@@ -53,7 +63,7 @@ pub async fn run(
                     (Report::not_started(failure), 0)
                 }
             };
-            Some(settle(job, report, spec, descendants_max))
+            Some(settle(job, report, version, descendants_max))
         }
         // Claims name types of the catalogue, and types are never removed.
         None => {
@@ -97,8 +107,13 @@ async fn admit(
 }
 
 /// The limits of the attempt; or why the job cannot run whatever is tried.
-fn check_job(shared: &Shared, job: &ClaimedJob, entry: &Entry) -> Result<Limits, StartError> {
-    let limits = entry.limits(&job.limits, &shared.ceiling)?;
+fn check_job(
+    shared: &Shared,
+    job: &ClaimedJob,
+    entry: &Entry,
+    version: Version<'_>,
+) -> Result<Limits, StartError> {
+    let limits = version.limits(&job.limits, job.larger_memory, &shared.ceiling)?;
     // Started by whoever has no schemas at hand.
     if job.unchecked {
         entry.check_input(&job.input, &limits)?;
@@ -109,10 +124,11 @@ fn check_job(shared: &Shared, job: &ClaimedJob, entry: &Entry) -> Result<Limits,
 async fn attempt(
     shared: &Shared,
     job: &mut ClaimedJob,
-    spec: &TypeSpec,
+    version: Version<'_>,
     limits: Limits,
     signal: StopSignal,
 ) -> Report {
+    let spec = version.spec;
     let Some(component) = spec.component else {
         return Report::not_started(Failure::new(
             OutcomeKind::FailedFatal,
@@ -179,21 +195,49 @@ fn check_starts(
     report
 }
 
-fn settle(job: ClaimedJob, report: Report, spec: &TypeSpec, descendants_max: u64) -> Ended {
+/// What the attempt says of its component. Nothing where no guest was begun, where it was stopped from outside, and
+/// where its start lowered limits: whoever starts jobs could make any component look bad.
+fn sign(job: &ClaimedJob, version: Version<'_>, decision: &Transition) -> Option<Sign> {
+    let kind = decision.outcome;
+    // What the larger memory is there for is no fault yet.
+    let is_fault = kind.is_fault() && decision.next != Next::RetryLarger;
+    let failure = decision.failure.as_ref().filter(|_| is_fault);
+    let fault = failure.map(fault_text);
+    (kind.tells_of_handler() && job.limits.is_empty()).then_some(Sign {
+        type_id: job.type_id,
+        type_name: version.spec.name.clone(),
+        component: version.spec.component?,
+        deployment: version.deployment,
+        policy: version.spec.quarantine,
+        claimed_at: job.claimed_at,
+        fault,
+    })
+}
+
+fn settle(job: ClaimedJob, report: Report, version: Version<'_>, descendants_max: u64) -> Ended {
+    let spec = version.spec;
     let past = Past {
         attempt: job.attempt,
         snoozes: job.snoozes,
         snoozed_ms: job.snoozed_ms,
+        larger_memory: match spec.retry.larger_memory_of(&job.limits) {
+            None => LargerMemory::None,
+            Some(_) if job.larger_memory => LargerMemory::Had,
+            Some(_) => LargerMemory::Offered,
+        },
     };
+    let has_begun = report.has_begun();
     let decide = |outcome| transition(outcome, past, &spec.retry, &spec.snooze, fastrand::f64());
     let overtaken = (!report.children.is_empty()).then(|| {
         let failure = Failure::new(OutcomeKind::FailedRetryable, "overtaken");
         decide(Outcome::Failed(failure)).next
     });
     let decision = decide(report.outcome);
+    let sign = sign(&job, version, &decision).filter(|_| has_begun);
     if let Some(failure) = &decision.failure {
         let then = match &decision.next {
             Next::Retry { delay_ms } => format!("next attempt in {delay_ms} ms"),
+            Next::RetryLarger => "next attempt at once, with the larger memory".to_owned(),
             Next::Release => "given back, not counted".to_owned(),
             Next::Discard => "discarded".to_owned(),
             other => format!("{other:?}"),
@@ -212,6 +256,7 @@ fn settle(job: ClaimedJob, report: Report, spec: &TypeSpec, descendants_max: u64
         outcome: decision.outcome,
         failure: decision.failure,
         usage: report.usage,
+        deployment: has_begun.then_some(version.deployment),
         log: report.log,
         progress: report.progress,
         children: report.children,
@@ -221,5 +266,6 @@ fn settle(job: ClaimedJob, report: Report, spec: &TypeSpec, descendants_max: u64
     Ended {
         settlement,
         overtaken,
+        sign,
     }
 }

@@ -70,6 +70,7 @@ impl Lease {
                     "the database's answer to the claim was lost, or the settlement could not be written",
                 )),
                 usage: Usage::default(),
+                deployment: None,
                 log: Vec::new(),
                 progress: None,
                 children: Vec::new(),

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
+use super::health::Sign;
 use super::{Phase, Shared};
 
 /// The most settlements in one transaction.
@@ -26,6 +27,8 @@ pub struct Ended {
     /// What becomes of the job where others started so many chains meanwhile that its own are too many. None
     /// where it started none.
     pub overtaken: Option<Next>,
+    /// What the attempt says of its component, where it says anything.
+    pub sign: Option<Sign>,
 }
 
 /// Writes settlements until every sender is gone.
@@ -86,9 +89,9 @@ fn start_size(job: &NewJob) -> usize {
 }
 
 async fn write(shared: &Shared, ended: Vec<Ended>) {
-    let (batch, overtaken): (Vec<_>, Vec<_>) = ended
+    let (batch, beside): (Vec<_>, Vec<_>) = ended
         .into_iter()
-        .map(|ended| (ended.settlement, ended.overtaken))
+        .map(|ended| (ended.settlement, (ended.overtaken, ended.sign)))
         .unzip();
     let answers = match send(shared, &batch).await {
         Ok(answers) => answers,
@@ -96,10 +99,11 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
         // what is good in it must not be lost with the rest.
         Err(error) if batch.len() > 1 => {
             warn!(%error, settlements = batch.len(), "a batch failed: writing one by one");
-            for (settlement, overtaken) in batch.into_iter().zip(overtaken) {
+            for (settlement, (overtaken, sign)) in batch.into_iter().zip(beside) {
                 let ended = Ended {
                     settlement,
                     overtaken,
+                    sign,
                 };
                 Box::pin(write(shared, vec![ended])).await;
             }
@@ -119,9 +123,10 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
         shared.signals.promote.notify_one();
     }
     let mut again = Vec::new();
-    for ((settlement, overtaken), answer) in batch.into_iter().zip(overtaken).zip(answers) {
+    for ((settlement, (overtaken, sign)), answer) in batch.into_iter().zip(beside).zip(answers) {
         match (answer, overtaken) {
-            (Settled::Written, _) => {}
+            // Only what is on record counts.
+            (Settled::Written, _) => sign.into_iter().for_each(|sign| shared.health.note(sign)),
             (Settled::Stale, _) => warn!(
                 job = %settlement.job, lease = %settlement.token, outcome = %settlement.outcome,
                 "stale settlement: the job is no longer this lease's; its effects are dropped"
@@ -131,6 +136,7 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
                 again.push(Ended {
                     settlement: failed(settlement, next, OutcomeKind::FailedRetryable, &reason),
                     overtaken: None,
+                    sign: None,
                 });
             }
             (Settled::Refused(reason) | Settled::Overtaken(reason), _) if is_bare(&settlement) => {
@@ -141,6 +147,7 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
                 again.push(Ended {
                     settlement: refused(settlement, &reason),
                     overtaken: None,
+                    sign: None,
                 });
             }
         }
@@ -234,6 +241,7 @@ mod tests {
             outcome: OutcomeKind::Completed,
             failure: None,
             usage: Usage::default(),
+            deployment: None,
             log: Vec::new(),
             progress: None,
             children: Vec::new(),
@@ -268,6 +276,7 @@ mod tests {
             .map(|bytes| Ended {
                 settlement: completed(bytes),
                 overtaken: None,
+                sign: None,
             })
             .into();
         let mut sizes = Vec::new();

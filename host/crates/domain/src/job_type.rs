@@ -12,6 +12,7 @@ use crate::file::Files;
 use crate::id::Digest;
 use crate::limit::Limits;
 use crate::quantity::format_duration_ms;
+use crate::quarantine::QuarantinePolicy;
 use crate::retry::RetryPolicy;
 use crate::snooze::SnoozePolicy;
 
@@ -108,6 +109,9 @@ pub struct TypeSpec {
     /// How often and how long a handler may put a job off.
     #[serde(default)]
     pub snooze: SnoozePolicy,
+    /// When a component that ends badly is kept from running.
+    #[serde(default)]
+    pub quarantine: QuarantinePolicy,
     /// What handlers may reach.
     pub capabilities: Capabilities,
     /// How its component is started, where that is a WASI command. None: it exports a handler.
@@ -174,6 +178,7 @@ mod tests {
             limits: Limits::default(),
             retry: RetryPolicy::default(),
             snooze: SnoozePolicy::default(),
+            quarantine: QuarantinePolicy::default(),
             capabilities: Capabilities::default(),
             command: None,
             files: Files::new(),
@@ -199,6 +204,7 @@ mod tests {
             limits: Limits::default(),
             retry: RetryPolicy::default(),
             snooze: SnoozePolicy::default(),
+            quarantine: QuarantinePolicy::default(),
             capabilities: Capabilities::default(),
             command: None,
             files: Files::new(),

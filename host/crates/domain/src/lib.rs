@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blocker;
+pub mod canary;
 pub mod capability;
 pub mod command;
 pub mod dedup;
@@ -19,6 +20,7 @@ pub mod limit;
 pub mod outcome;
 pub mod profile;
 pub mod quantity;
+pub mod quarantine;
 pub mod retry;
 pub mod schedule;
 pub mod snooze;
@@ -36,8 +38,9 @@ pub use limit::{LimitName, Limits, LimitsPatch};
 pub use outcome::{
     Failure, LimitHit, LogEntry, LogLevel, Outcome, OutcomeKind, Report, Usage, UsageDetail,
 };
+pub use quarantine::{Failures, QuarantinePolicy, Tally};
 pub use retry::RetryPolicy;
 pub use schedule::{Missed, Overlap, ScheduleName, ScheduleSpec, Timing, Zone};
 pub use snooze::SnoozePolicy;
 pub use timestamp::Timestamp;
-pub use transition::{Next, Past, Transition, transition};
+pub use transition::{LargerMemory, Next, Past, Transition, transition};

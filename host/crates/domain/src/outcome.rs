@@ -280,6 +280,9 @@ pub struct UsageDetail {
     /// The most files and folders that it held.
     #[serde(skip_serializing_if = "is_zero")]
     pub scratch_files_peak: u64,
+    /// The limit on memory, in bytes, where the attempt had the larger one of its type's retry policy.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub larger_memory: u64,
 }
 
 impl UsageDetail {
@@ -369,6 +372,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether a guest was begun at all.
+    pub fn has_begun(&self) -> bool {
+        self.usage.wall_us > 0
+    }
+
     /// The report of an attempt that never began, such as one whose component cannot be loaded.
     pub fn not_started(failure: Failure) -> Self {
         Self {

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::job::DELAY_MS_MAX;
+use crate::limit::{LimitName, Limits, LimitsPatch};
 use crate::outcome::{Failure, OutcomeKind};
-use crate::quantity::{duration_ms, duration_ms_option, format_duration_ms};
+use crate::quantity::{
+    duration_ms, duration_ms_option, format_duration_ms, format_size, size_option,
+};
 
 /// The retry policy of a job type.
 ///
@@ -30,6 +33,10 @@ pub struct RetryPolicy {
     pub retry_after_max: u64,
     /// The outcomes that are tried again.
     pub on: BTreeSet<OutcomeKind>,
+    /// The limit on memory, in bytes, of the one attempt more that a job gets which runs out of memory, and of those after
+    /// it. None: there is no such attempt.
+    #[serde(with = "size_option", skip_serializing_if = "Option::is_none")]
+    pub larger_memory: Option<u64>,
     /// What is different for an outcome. One that is named here is tried again, whether or not it is
     /// in `on`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -80,7 +87,7 @@ pub const RETRYABLE: [OutcomeKind; 9] = [
 ];
 
 impl Default for RetryPolicy {
-    /// Retries what may pass, and not what the same input would meet again: denied, out of fuel,
+    /// Retries what may pass, and not what the same input would meet again: denied, out of fuel or memory,
     /// stack overflow, output too large, fatal.
     fn default() -> Self {
         Self {
@@ -92,10 +99,10 @@ impl Default for RetryPolicy {
                 OutcomeKind::FailedRetryable,
                 OutcomeKind::TimedOutWall,
                 OutcomeKind::TimedOutCpu,
-                OutcomeKind::OutOfMemory,
                 OutcomeKind::Trapped,
             ]
             .into(),
+            larger_memory: None,
             kinds: BTreeMap::new(),
         }
     }
@@ -134,6 +141,21 @@ pub enum RetryError {
         format_duration_ms(DELAY_MS_MAX)
     )]
     RetryAfter(u64),
+    /// No larger than the type's own limit, or more than the operator allows.
+    #[error(
+        "retry.larger_memory = {} is not over the type's limit `memory` = {} and at most the operator's ceiling of {}",
+        format_size(*asked),
+        format_size(*limit),
+        format_size(*ceiling)
+    )]
+    LargerMemory {
+        /// What was asked for, in bytes.
+        asked: u64,
+        /// What the type has.
+        limit: u64,
+        /// What is allowed.
+        ceiling: u64,
+    },
     /// An outcome that no retry can follow.
     #[error("{key} names `{kind}`, which is never retried")]
     Kind {
@@ -163,6 +185,26 @@ impl RetryPolicy {
             check_rule(format!("retry.kinds.{kind}"), &self.with(policy))?;
         }
         Ok(())
+    }
+
+    /// Whether the larger memory can be granted to a type of these limits.
+    pub fn check_memory(&self, limits: &Limits, ceiling: &Limits) -> Result<(), RetryError> {
+        let (limit, ceiling) = (limits.memory_bytes_max, ceiling.memory_bytes_max);
+        match self.larger_memory {
+            Some(asked) if asked <= limit || asked > ceiling => Err(RetryError::LargerMemory {
+                asked,
+                limit,
+                ceiling,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The limit on memory of an attempt after the one that ran out of it, for a job that lowers its limits so. None
+    /// where there is no larger one: a job that lowers this limit gets what it asked for and no more.
+    pub fn larger_memory_of(&self, asked: &LimitsPatch) -> Option<u64> {
+        self.larger_memory
+            .filter(|_| asked.get(LimitName::Memory).is_none())
     }
 
     /// What holds for every outcome in `on` that has no table of its own.
@@ -348,6 +390,40 @@ mod tests {
         let error = serde_json::from_str::<RetryPolicy>(r#"{"kinds":{"trapped":{"on":[]}}}"#)
             .expect_err("an unknown key");
         assert!(error.to_string().contains("unknown field `on`"), "{error}");
+    }
+
+    #[test]
+    fn larger_memory_is_larger_and_within_the_ceiling() {
+        let policy = policy(r#"{"larger_memory":"96MiB"}"#);
+        let (limits, ceiling) = (Limits::default(), Limits::default_ceiling());
+        assert_eq!(policy.check_memory(&limits, &ceiling), Ok(()));
+        for (limit, ceiling_mib) in [(96, 128), (64, 95)] {
+            let limits = Limits {
+                memory_bytes_max: limit << 20,
+                ..Limits::default()
+            };
+            let ceiling = Limits {
+                memory_bytes_max: ceiling_mib << 20,
+                ..Limits::default_ceiling()
+            };
+            let error = policy.check_memory(&limits, &ceiling).expect_err("refused");
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "retry.larger_memory = 96MiB is not over the type's limit `memory` = {limit}MiB and at most \
+                     the operator's ceiling of {ceiling_mib}MiB"
+                )
+            );
+        }
+        let mut asked = LimitsPatch::default();
+        asked.set(LimitName::WallTimeout, Some(5));
+        assert_eq!(policy.larger_memory_of(&asked), Some(96 << 20));
+        asked.set(LimitName::Memory, Some(1 << 20));
+        assert_eq!(
+            policy.larger_memory_of(&asked),
+            None,
+            "a job may only lower"
+        );
     }
 
     #[test]

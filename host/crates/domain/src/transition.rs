@@ -27,6 +27,8 @@ pub enum Next {
         /// Milliseconds from now.
         delay_ms: u64,
     },
+    /// To `ready` at once, and from then on with the larger memory; the attempt counts.
+    RetryLarger,
     /// To `scheduled`; the attempt does not count.
     Snooze {
         /// Milliseconds from now.
@@ -49,6 +51,19 @@ pub struct Past {
     pub snoozes: u32,
     /// Milliseconds that it had snoozed altogether.
     pub snoozed_ms: u64,
+    /// Whether a larger memory is there for it.
+    pub larger_memory: LargerMemory,
+}
+
+/// Whether a job that runs out of memory gets one attempt more with a larger limit on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LargerMemory {
+    /// Its type has none, or its start lowered the limit.
+    None,
+    /// It would.
+    Offered,
+    /// It did.
+    Had,
 }
 
 /// A decision on an outcome.
@@ -92,6 +107,11 @@ pub fn transition(
     let next = match failure.kind {
         OutcomeKind::Interrupted => Next::Release,
         OutcomeKind::Cancelled => Next::Cancel,
+        OutcomeKind::OutOfMemory if past.larger_memory == LargerMemory::Offered => {
+            Next::RetryLarger
+        }
+        // More of the same would end the same way.
+        OutcomeKind::OutOfMemory if past.larger_memory == LargerMemory::Had => Next::Discard,
         _ => match retry.wait_ms(&failure, past.attempt, jitter) {
             Some(delay_ms) => Next::Retry { delay_ms },
             None => Next::Discard,
@@ -111,6 +131,7 @@ pub const RESCUES_MAX: u32 = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::retry::RETRYABLE;
 
     fn failed(kind: OutcomeKind) -> Outcome {
         Outcome::Failed(Failure::new(kind, "why"))
@@ -121,6 +142,7 @@ mod tests {
             attempt: number,
             snoozes: 0,
             snoozed_ms: 0,
+            larger_memory: LargerMemory::None,
         }
     }
 
@@ -149,6 +171,7 @@ mod tests {
             OutcomeKind::FailedFatal,
             OutcomeKind::Denied,
             OutcomeKind::OutOfFuel,
+            OutcomeKind::OutOfMemory,
             OutcomeKind::StackOverflow,
             OutcomeKind::OutputTooLarge,
         ] {
@@ -177,6 +200,37 @@ mod tests {
             decide(failed(OutcomeKind::Cancelled), attempt(1), &policy).next,
             Next::Cancel
         );
+    }
+
+    #[test]
+    fn one_attempt_with_larger_memory_is_beyond_every_budget_and_the_last_that_may_run_out_of_it() {
+        let never = RetryPolicy {
+            attempts_max: 1,
+            ..RetryPolicy::default()
+        };
+        let eager = RetryPolicy {
+            on: RETRYABLE.into(),
+            ..RetryPolicy::default()
+        };
+        let with = |larger_memory| Past {
+            larger_memory,
+            ..attempt(1)
+        };
+        let next = |kind, larger_memory, policy: &RetryPolicy| {
+            decide(failed(kind), with(larger_memory), policy).next
+        };
+        let memory = OutcomeKind::OutOfMemory;
+        for policy in [&never, &eager] {
+            assert_eq!(
+                next(memory, LargerMemory::Offered, policy),
+                Next::RetryLarger
+            );
+            assert_eq!(next(memory, LargerMemory::Had, policy), Next::Discard);
+        }
+        let retried = next(memory, LargerMemory::None, &eager);
+        assert!(matches!(retried, Next::Retry { .. }), "{retried:?}");
+        let trapped = next(OutcomeKind::Trapped, LargerMemory::Offered, &eager);
+        assert!(matches!(trapped, Next::Retry { .. }), "{trapped:?}");
     }
 
     #[test]

@@ -190,6 +190,8 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
                 http_response_bytes: http.response_bytes,
                 scratch_bytes_peak: volume.map_or(0, Volume::bytes_peak),
                 scratch_files_peak: volume.map_or(0, Volume::files_peak),
+                // The host adds it.
+                larger_memory: 0,
             },
         },
         said,

@@ -80,6 +80,14 @@ pub enum StoreError {
         /// How many it may have.
         limit: u64,
     },
+    /// A deployment that cannot be the canary of a type.
+    #[error("type `{type_name}` cannot have this canary: {refusal}")]
+    CanaryRefused {
+        /// The type.
+        type_name: TypeName,
+        /// Why.
+        refusal: CanaryRefusal,
+    },
     /// A value that cannot be stored: over a maximum, or against a rule of the record.
     #[error("{0}")]
     Invalid(String),
@@ -92,6 +100,23 @@ pub enum StoreError {
     /// Anything else from the driver.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+}
+
+/// Why a deployment cannot be the canary of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CanaryRefusal {
+    /// There is nothing for it to be beside.
+    #[error("the type is not deployed")]
+    NotDeployed,
+    /// Nothing runs an external type.
+    #[error("an external type runs nowhere")]
+    External,
+    /// Health is told by components.
+    #[error("its component is the one in force, and could not be told apart from it")]
+    SameComponent,
+    /// It ended badly before.
+    #[error("its component is in quarantine")]
+    Quarantined,
 }
 
 impl StoreError {

@@ -23,13 +23,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hardstop_domain::{
-    ChainId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, TypeName, Usage,
+    ChainId, DeploymentId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, TypeName,
 };
 
 use uuid::Uuid;
 
 pub use connect::{ConnectOptions, connect};
-pub use error::StoreError;
+pub use error::{CanaryRefusal, StoreError};
 pub use record::*;
 
 /// The durable side of Hardstop. Every implementation passes the one conformance suite.
@@ -55,8 +55,9 @@ pub trait Store: Send + Sync + 'static {
 
     // --- Components and types ---
 
-    /// Stores a component and makes its types the active ones, as one deployment. Deploying the same
-    /// again makes a new deployment of the same component.
+    /// Stores a component and puts its types in force, as one deployment, which ends their canaries; or, with a share,
+    /// makes it the canary of all its types. Deploying the same again makes a new deployment of the same component, and
+    /// a type whose component is in quarantine stays held. Fails with [`StoreError::CanaryRefused`].
     async fn deploy(&self, deployment: NewDeployment) -> Result<Deployment, StoreError>;
     /// The bytes of a component.
     async fn component_bytes(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
@@ -71,7 +72,43 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::UnknownType`], and [`StoreError::Invalid`] for another number.
-    async fn type_usage(&self, name: &TypeName, limit: u32) -> Result<Vec<Usage>, StoreError>;
+    async fn type_usage(&self, name: &TypeName, limit: u32)
+    -> Result<Vec<UsageSample>, StoreError>;
+
+    /// The newest deployments, from 1 to [`DEPLOYMENT_LIMIT_MAX`].
+    async fn deployments(&self, limit: u32) -> Result<Vec<DeploymentDetail>, StoreError>;
+    /// One deployment.
+    async fn deployment(&self, id: DeploymentId) -> Result<Option<DeploymentDetail>, StoreError>;
+    /// The deployments of a type and what was done with them, the newest [`DEPLOYMENT_LIMIT_MAX`] of each. Fails with
+    /// [`StoreError::UnknownType`].
+    async fn type_history(&self, name: &TypeName) -> Result<TypeHistory, StoreError>;
+    /// Puts a deployment of before in force again, and ends the canary: the one named, released from quarantine; or the
+    /// newest before the one in force that was in force itself and is not in quarantine. Fails with
+    /// [`StoreError::UnknownType`].
+    async fn rollback(
+        &self,
+        name: &TypeName,
+        to: Option<DeploymentId>,
+    ) -> Result<RolledBack, StoreError>;
+    /// Changes the share of a type's canary, or ends it one way or the other. Answers with its deployment; none where
+    /// there is no canary. Fails with [`StoreError::UnknownType`].
+    async fn change_canary(
+        &self,
+        name: &TypeName,
+        change: CanaryChange,
+    ) -> Result<Option<DeploymentId>, StoreError>;
+
+    // --- Quarantine ---
+
+    /// Counts how attempts ended that were settled, and quarantines their component where its rule says so: no job of
+    /// a type is claimed from then on whose component in force it is, and where it is the canary's, that ends. Answers
+    /// with a quarantine that this call began, and whether a canary ended by it: of several hosts one gets it.
+    async fn count(&self, tally: NewTally) -> Result<Option<(Quarantine, bool)>, StoreError>;
+    /// The components in quarantine, by type.
+    async fn quarantines(&self) -> Result<Vec<Quarantine>, StoreError>;
+    /// Ends every quarantine of a type; only attempts that are claimed from now on count. Returns how many there were.
+    /// Fails with [`StoreError::UnknownType`].
+    async fn release(&self, name: &TypeName) -> Result<u64, StoreError>;
 
     // --- Starting ---
 

@@ -23,7 +23,8 @@ macro_rules! migrations {
             "20261121120000_job_model",
             "20261121130000_retention",
             "20261121140000_start_chain",
-            "20261121170000_usage_detail"
+            "20261121170000_usage_detail",
+            "20261121190000_deployments"
         )
     };
     ($database:literal, $($name:literal),+) => {

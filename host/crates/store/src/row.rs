@@ -186,6 +186,9 @@ pub(crate) struct FinishRow {
     #[serde(serialize_with = "hex_option")]
     pub(crate) continued_to: Option<Uuid>,
     pub(crate) usage: Option<UsageRow>,
+    /// The deployment that its last attempt ran.
+    #[serde(serialize_with = "hex_option")]
+    pub(crate) deployment: Option<Uuid>,
 }
 
 impl FinishRow {
@@ -207,6 +210,7 @@ impl FinishRow {
             log: None,
             continued_to: None,
             usage: None,
+            deployment: None,
         })
     }
 }
@@ -259,6 +263,8 @@ pub(crate) struct RequeueRow {
     pub(crate) snoozes_change: i32,
     pub(crate) snoozed_ms_change: i64,
     pub(crate) rescues_change: i16,
+    /// Whether it has the larger memory from now on.
+    pub(crate) larger_memory: bool,
 }
 
 impl RequeueRow {
@@ -273,6 +279,7 @@ impl RequeueRow {
             snoozes_change: 0,
             snoozed_ms_change: 0,
             rescues_change: 0,
+            larger_memory: false,
         }
     }
 }
@@ -294,6 +301,9 @@ pub(crate) struct AttemptRow {
     pub(crate) usage: Option<String>,
     pub(crate) log: Option<String>,
     pub(crate) progress: Option<String>,
+    /// The deployment that it ran.
+    #[serde(serialize_with = "hex_option")]
+    pub(crate) deployment: Option<Uuid>,
 }
 
 impl AttemptRow {
@@ -316,6 +326,7 @@ impl AttemptRow {
             usage: None,
             log: None,
             progress: None,
+            deployment: None,
         })
     }
 }
@@ -378,6 +389,11 @@ pub(crate) fn log_json(log: &[LogEntry]) -> Result<Option<String>, String> {
 /// Clamps to what a database's integer holds.
 pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Clamps to what a column of counts holds.
+pub(crate) fn counted(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
 }
 
 fn hex<S: Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {

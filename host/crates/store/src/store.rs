@@ -8,13 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hardstop_domain::job::DELAY_MS_MAX;
 use hardstop_domain::{
-    ChainId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, State, TypeId, TypeName,
-    Usage,
+    ChainId, DeploymentId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, State,
+    TypeId, TypeName,
 };
 use uuid::Uuid;
 
 use crate::operation::dead_letter::{DeadLetters, ReplayJobs, ReplayState, ReplayedJobs, Replays};
 use crate::operation::deploy::Deploy;
+use crate::operation::deployment::{ChangeCanary, Count, Deployments, History, Release, Rollback};
 use crate::operation::enqueue::{Enqueue, Existing, TypeIds};
 use crate::operation::external::{Awaited, CompleteExternal, ExpireExternal};
 use crate::operation::fire::{self, Fire, PassOver};
@@ -198,11 +199,65 @@ impl<B: Backend> Store for SqlStore<B> {
         self.backend.run(read::Types).await
     }
 
-    async fn type_usage(&self, name: &TypeName, limit: u32) -> Result<Vec<Usage>, StoreError> {
+    async fn type_usage(
+        &self,
+        name: &TypeName,
+        limit: u32,
+    ) -> Result<Vec<UsageSample>, StoreError> {
         let type_id = self.type_id(name).await?;
         self.backend
             .run(read::TypeUsage::new(type_id, limit)?)
             .await
+    }
+
+    async fn deployments(&self, limit: u32) -> Result<Vec<DeploymentDetail>, StoreError> {
+        self.backend.run(Deployments::new(limit)?).await
+    }
+
+    async fn deployment(&self, id: DeploymentId) -> Result<Option<DeploymentDetail>, StoreError> {
+        self.backend.run(read::Deployment(id)).await
+    }
+
+    async fn type_history(&self, name: &TypeName) -> Result<TypeHistory, StoreError> {
+        self.backend.run(History(name.clone())).await
+    }
+
+    async fn rollback(
+        &self,
+        name: &TypeName,
+        to: Option<DeploymentId>,
+    ) -> Result<RolledBack, StoreError> {
+        let type_name = name.clone();
+        let answer = self.backend.run(Rollback { type_name, to }).await?;
+        self.wake_if(matches!(answer, RolledBack::Done { .. }), Wake::Deployed);
+        Ok(answer)
+    }
+
+    async fn change_canary(
+        &self,
+        name: &TypeName,
+        change: CanaryChange,
+    ) -> Result<Option<DeploymentId>, StoreError> {
+        let change = ChangeCanary::new(name.clone(), change)?;
+        let changed = self.backend.run(change).await?;
+        self.wake_if(changed.is_some(), Wake::Deployed);
+        Ok(changed)
+    }
+
+    async fn count(&self, tally: NewTally) -> Result<Option<(Quarantine, bool)>, StoreError> {
+        let begun = self.backend.run(Count(tally)).await?;
+        self.wake_if(begun.is_some(), Wake::Deployed);
+        Ok(begun)
+    }
+
+    async fn quarantines(&self) -> Result<Vec<Quarantine>, StoreError> {
+        self.backend.run(read::Quarantines(None)).await
+    }
+
+    async fn release(&self, name: &TypeName) -> Result<u64, StoreError> {
+        let released = self.backend.run(Release(name.clone())).await?;
+        self.wake_if(released > 0, Wake::Deployed);
+        Ok(released)
     }
 
     async fn enqueue(&self, chains: &[NewChain]) -> Result<Vec<Started>, StoreError> {

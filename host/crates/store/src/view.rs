@@ -1,5 +1,6 @@
 //! Reads rows of either database into records.
 
+pub(crate) mod deployment;
 pub(crate) mod pause;
 mod read;
 pub(crate) mod schedule;
@@ -7,8 +8,7 @@ pub(crate) mod schedule;
 use hardstop_domain::outcome::Progress;
 use hardstop_domain::{
     ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, Lineage, LogEntry,
-    OnBlockerFailure, OutcomeKind, ReplayId, SessionId, State, Timestamp, TypeId, TypeName,
-    TypeSpec, Usage,
+    OnBlockerFailure, OutcomeKind, ReplayId, SessionId, State, Timestamp, TypeId, TypeName, Usage,
 };
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -77,6 +77,13 @@ pub(crate) trait View {
             .map(|text| text.parse())
             .transpose()
             .map_err(|error| StoreError::Corrupt(format!("{error}")))
+    }
+
+    fn digest_option(&self, column: &'static str) -> Result<Option<Digest>, StoreError> {
+        match self.get_bytes(column)? {
+            Some(_) => self.digest(column).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn digest(&self, column: &'static str) -> Result<Digest, StoreError> {
@@ -204,6 +211,7 @@ pub(crate) fn claim<R: View>(rows: &[R]) -> Result<Claimed, StoreError> {
             claimed_at: row.time("claimed_at")?,
             snoozes: row.int("snoozes")?,
             snoozed_ms: row.int("snoozed_ms")?,
+            larger_memory: row.flag("larger_memory")?,
             blockers: Vec::new(),
             lineage: Lineage {
                 root: ChainId(row.get_uuid("root_chain")?.unwrap_or(row.uuid("chain_id")?)),
@@ -349,6 +357,17 @@ pub(crate) fn usage(row: &impl View) -> Result<Option<Usage>, StoreError> {
     }))
 }
 
+/// As [`usage`], with the deployment that ran.
+pub(crate) fn usage_sample(row: &impl View) -> Result<Option<UsageSample>, StoreError> {
+    let Some(usage) = usage(row)? else {
+        return Ok(None);
+    };
+    Ok(Some(UsageSample {
+        deployment: row.get_uuid("deployment")?.map(DeploymentId),
+        usage,
+    }))
+}
+
 /// A job without its attempts.
 pub(crate) fn detail(row: &impl View) -> Result<JobDetail, StoreError> {
     let usage = usage(row)?;
@@ -368,6 +387,8 @@ pub(crate) fn detail(row: &impl View) -> Result<JobDetail, StoreError> {
         output: row.get_text("output")?,
         failure: row.json_option("failure")?,
         usage,
+        deployment: row.get_uuid("deployment")?.map(DeploymentId),
+        component: row.digest_option("component")?,
         log: row.json_option("log")?.unwrap_or_default(),
         continued_to: row.get_uuid("continued_to")?.map(JobId),
         attempts: Vec::new(),
@@ -383,6 +404,8 @@ pub(crate) fn attempt(row: &impl View) -> Result<AttemptRecord, StoreError> {
             .ok_or_else(|| StoreError::Corrupt("outcome is null".to_owned()))?,
         failure: row.json_option::<Failure>("failure")?,
         usage: row.json_option::<Usage>("usage")?,
+        deployment: row.get_uuid("deployment")?.map(DeploymentId),
+        component: row.digest_option("component")?,
         log: row.json_option::<Vec<LogEntry>>("log")?.unwrap_or_default(),
         progress: row.json_option::<Progress>("progress")?,
         session: SessionId(row.int("session")?),
@@ -410,15 +433,6 @@ pub(crate) fn component(row: &impl View) -> Result<Component, StoreError> {
         size_bytes: row.int("size_bytes")?,
         created_at: row.time("created_at")?,
         types: row.json_option("types")?.unwrap_or_default(),
-    })
-}
-
-pub(crate) fn active_type(row: &impl View) -> Result<ActiveType, StoreError> {
-    Ok(ActiveType {
-        id: TypeId(row.int("id")?),
-        deployment: DeploymentId(row.uuid("deployment")?),
-        deployed_at: row.time("deployed_at")?,
-        spec: parse::<TypeSpec>(&row.text("spec")?, "spec")?,
     })
 }
 

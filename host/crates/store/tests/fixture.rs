@@ -391,6 +391,7 @@ pub fn deployment_of(bytes: &[u8], names: &[&str]) -> NewDeployment {
             .collect(),
         component: Some(component),
         files: Default::default(),
+        canary_percent: None,
     }
 }
 
@@ -414,6 +415,7 @@ pub fn spec(text: &str, component: Digest) -> TypeSpec {
         limits: Limits::default(),
         retry: RetryPolicy::default(),
         snooze: SnoozePolicy::default(),
+        quarantine: QuarantinePolicy::default(),
         capabilities: Capabilities::default(),
         command: None,
         files: hardstop_domain::Files::new(),
@@ -478,6 +480,7 @@ pub fn settlement(job: &ClaimedJob, next: Next) -> Settlement {
         Next::Release => OutcomeKind::Interrupted,
         Next::Cancel => OutcomeKind::Cancelled,
         Next::Retry { .. } => OutcomeKind::FailedRetryable,
+        Next::RetryLarger => OutcomeKind::OutOfMemory,
         Next::Discard => OutcomeKind::FailedFatal,
     };
     let failed = !matches!(
@@ -491,6 +494,7 @@ pub fn settlement(job: &ClaimedJob, next: Next) -> Settlement {
         outcome,
         failure: failed.then(|| Failure::new(outcome, "why \u{0}")),
         usage: usage(),
+        deployment: None,
         log: log(),
         progress: Some(outcome::Progress {
             fraction: 0.5,

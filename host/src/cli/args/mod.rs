@@ -2,6 +2,7 @@
 
 pub mod chain;
 mod dead_letter;
+mod deployment;
 mod external;
 mod limit;
 mod pause;
@@ -15,11 +16,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use hardstop_domain::capability::http::HttpRule;
 use hardstop_domain::capability::secret::{SecretName, SecretUse};
 use hardstop_domain::quantity::{parse_duration, parse_size};
-use hardstop_domain::{ChainId, JobId, OnBlockerFailure, State, Timestamp, TypeName};
+use hardstop_domain::{ChainId, DeploymentId, JobId, OnBlockerFailure, State, Timestamp, TypeName};
 
 pub use limit::LimitArgs;
 pub use pause::{PauseArgs, PauseTarget};
 pub use schedule::{MissedArg, OverlapArg, PutArgs, ScheduleCommand};
+
+pub use deployment::{CanaryArgs, CanaryChangeArgs, DeploymentCommand};
 
 pub use dead_letter::{DeadLetterCommand, DeadLetterFilterArgs, ReplayArgs};
 
@@ -97,7 +100,10 @@ pub enum Command {
     /// Look at stored components.
     #[command(subcommand)]
     Component(ComponentCommand),
-    /// Look at deployed job types.
+    /// Look at deployments and compare them.
+    #[command(subcommand)]
+    Deployment(DeploymentCommand),
+    /// Look at deployed job types, go back to deployments of before, and steer canaries.
     #[command(subcommand)]
     Type(TypeCommand),
     /// Start chains again and again: by the calendar, or every so often.
@@ -181,9 +187,15 @@ pub struct DeployArgs {
     /// A component to deploy in place of the one that the manifest names.
     #[arg(long, value_name = "FILE")]
     pub component: Option<PathBuf>,
+    /// Put it beside what is in force, and give it so many percent of the jobs.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=99), value_name = "PERCENT")]
+    pub canary: Option<u8>,
     /// Verify everything, and store nothing.
     #[arg(long)]
     pub check: bool,
+    /// Verify everything, show what would be different, and store nothing.
+    #[arg(long, conflicts_with = "check")]
+    pub diff: bool,
 }
 
 /// `hardstop serve` and `hardstop worker`.
@@ -386,6 +398,29 @@ pub enum TypeCommand {
     /// Show a type: schemas, limits, retry policy, capabilities.
     Show {
         /// Its name.
+        #[arg(value_name = "TYPE")]
+        name: String,
+    },
+    /// List the deployments of a type, newest first.
+    History {
+        /// Its name.
+        #[arg(value_name = "TYPE")]
+        name: String,
+    },
+    /// Put the deployment before in force again, or another one. What runs goes on as it began.
+    Rollback {
+        /// The type.
+        #[arg(value_name = "TYPE")]
+        name: String,
+        /// Which deployment [default: the one that was in force before]
+        #[arg(long, value_name = "DEPLOYMENT")]
+        to: Option<DeploymentId>,
+    },
+    /// Change the share of a type's canary, put it in force, or end it.
+    Canary(CanaryArgs),
+    /// Let the quarantined components of a type run again.
+    Release {
+        /// The type.
         #[arg(value_name = "TYPE")]
         name: String,
     },

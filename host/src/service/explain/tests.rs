@@ -44,6 +44,7 @@ fn facts(state: State) -> Explanation {
         blockers_open: 0,
         blockers: Vec::new(),
         pauses: Vec::new(),
+        quarantine: None,
         serving: vec![session(10)],
         holder: None,
         ahead: (state == State::Ready).then_some(0),
@@ -198,6 +199,35 @@ fn what_keeps_its_type_from_being_claimed_is_told_before_it_is_ready() {
             one with `hardstop worker`";
         assert!(reasons(&facts).iter().any(|reason| reason.text == silent));
     }
+}
+
+#[test]
+fn a_quarantine_is_told_with_what_ends_it() {
+    let mut facts = facts(State::Ready);
+    facts.quarantine = Some(hardstop_store::Quarantine {
+        type_name: "mail.send".parse().expect("a name"),
+        component: hardstop_domain::Digest([0xab; 32]),
+        deployment: hardstop_domain::DeploymentId(Uuid::nil()),
+        began_at: from_now(-60),
+        attempts: 20,
+        faults: 19,
+        failure: "trapped: unreachable".to_owned(),
+    });
+    says(
+        &facts,
+        &[
+            (
+                ReasonCode::Quarantined,
+                "component abababababab of type `mail.send` is quarantined since 2001-09-09T01:45:40.000000Z: 19 of 20 \
+                 attempts ended badly, the last: trapped: unreachable; `hardstop type rollback mail.send` goes back to \
+                 the deployment before; `hardstop type release mail.send` lets it run again",
+            ),
+            (
+                ReasonCode::Ready,
+                "ready: it is the next of its type, once a worker has room",
+            ),
+        ],
+    );
 }
 
 #[test]

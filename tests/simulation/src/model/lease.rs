@@ -122,6 +122,7 @@ impl Model {
             claimed_at: Timestamp(self.now),
             snoozes: job.snoozes,
             snoozed_ms: job.snoozed_ms,
+            larger_memory: job.larger_memory,
             blockers: job
                 .blockers
                 .iter()

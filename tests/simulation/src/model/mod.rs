@@ -59,6 +59,8 @@ pub struct Job {
     pub snoozes: u32,
     /// Milliseconds that it snoozed in all.
     pub snoozed_ms: u64,
+    /// Whether an attempt of it ran out of memory and it has the larger one.
+    pub larger_memory: bool,
     /// Microseconds.
     pub created_at: i64,
     /// When it may be claimed, microseconds.

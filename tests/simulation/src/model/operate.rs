@@ -35,6 +35,7 @@ impl Model {
                 job.rescues = 0;
                 job.snoozes = 0;
                 job.snoozed_ms = 0;
+                job.larger_memory = false;
                 job.outcome = None;
             }
             _ => return Retried::Not(state),

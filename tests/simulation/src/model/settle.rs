@@ -72,6 +72,13 @@ impl Model {
                 self.record(one.job, one.outcome);
                 self.requeue(one.job, *delay_ms);
             }
+            Next::RetryLarger => {
+                self.record(one.job, one.outcome);
+                self.give_back(one.job);
+                let job = self.job_mut(one.job);
+                job.attempt += 1;
+                job.larger_memory = true;
+            }
             Next::Snooze { delay_ms } => {
                 self.record(one.job, one.outcome);
                 self.requeue(one.job, *delay_ms);

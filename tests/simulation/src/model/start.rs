@@ -140,6 +140,7 @@ impl Model {
             rescues: 0,
             snoozes: 0,
             snoozed_ms: 0,
+            larger_memory: false,
             created_at: self.now,
             due_at: new.not_before.map_or(delayed, |at| delayed.max(at.0)),
             claimed_at: None,

@@ -280,8 +280,48 @@ impl Store for FaultyStore {
         not_simulated("chain")
     }
 
-    async fn type_usage(&self, _: &TypeName, _: u32) -> Result<Vec<Usage>, StoreError> {
+    async fn type_usage(&self, _: &TypeName, _: u32) -> Result<Vec<UsageSample>, StoreError> {
         not_simulated("type_usage")
+    }
+
+    async fn deployments(&self, _: u32) -> Result<Vec<DeploymentDetail>, StoreError> {
+        not_simulated("deployments")
+    }
+
+    async fn deployment(&self, _: DeploymentId) -> Result<Option<DeploymentDetail>, StoreError> {
+        not_simulated("deployment")
+    }
+
+    async fn type_history(&self, _: &TypeName) -> Result<TypeHistory, StoreError> {
+        not_simulated("type_history")
+    }
+
+    async fn rollback(
+        &self,
+        _: &TypeName,
+        _: Option<DeploymentId>,
+    ) -> Result<RolledBack, StoreError> {
+        not_simulated("rollback")
+    }
+
+    async fn change_canary(
+        &self,
+        _: &TypeName,
+        _: CanaryChange,
+    ) -> Result<Option<DeploymentId>, StoreError> {
+        not_simulated("change_canary")
+    }
+
+    async fn count(&self, _: NewTally) -> Result<Option<(Quarantine, bool)>, StoreError> {
+        Ok(None)
+    }
+
+    async fn quarantines(&self) -> Result<Vec<Quarantine>, StoreError> {
+        not_simulated("quarantines")
+    }
+
+    async fn release(&self, _: &TypeName) -> Result<u64, StoreError> {
+        not_simulated("release")
     }
 
     async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
@@ -426,6 +466,8 @@ fn active_types() -> Vec<ActiveType> {
         id,
         deployment: DeploymentId(Uuid::nil()),
         deployed_at: Timestamp(0),
+        canary: None,
+        quarantine: None,
         spec: TypeSpec {
             name: name.parse().unwrap(),
             description: String::new(),
@@ -436,6 +478,7 @@ fn active_types() -> Vec<ActiveType> {
             limits: Limits::default(),
             retry: RetryPolicy::default(),
             snooze: SnoozePolicy::default(),
+            quarantine: QuarantinePolicy::default(),
             capabilities: Capabilities::default(),
             command: None,
             files: hardstop_domain::Files::new(),

@@ -1,10 +1,12 @@
-//! Storing a component and putting its types in force.
+//! Storing a component and putting its types in force, or beside what is in force.
 
-use hardstop_domain::Digest;
+use hardstop_domain::canary::CANARY_PERCENT;
+use hardstop_domain::{Digest, TypeId, TypeSpec};
 
 use super::{Mode, Operation, unwritable};
 use crate::StoreError;
-use crate::record::{Deployment, NewDeployment};
+use crate::error::CanaryRefusal;
+use crate::record::{Deployment, NewDeployment, TypeEventKind};
 use crate::row::json;
 use crate::transaction::Transaction;
 
@@ -49,6 +51,9 @@ impl Deploy {
                 )));
             }
         }
+        if let Some(percent) = deployment.canary_percent {
+            check_percent(percent)?;
+        }
         // Two deployments of the same types lock their rows in the same order.
         deployment.types.sort_by(|a, b| a.name.cmp(&b.name));
         if let Some(pair) = deployment
@@ -63,6 +68,92 @@ impl Deploy {
         }
         Ok(Self { deployment })
     }
+
+    /// Puts what the deployment says of a type in force.
+    async fn put_in_force(
+        &self,
+        tx: &mut dyn Transaction,
+        spec: &TypeSpec,
+    ) -> Result<TypeId, StoreError> {
+        let id = self.deployment.id;
+        // Held from here on, so that nothing else is put in force meanwhile.
+        tx.lock_type(&spec.name).await?;
+        let text = json(spec).map_err(unwritable)?;
+        let Some(type_id) = tx.put_type(id, spec, &text).await? else {
+            return Err(kind_changed(spec));
+        };
+        tx.put_type_event(type_id, id, TypeEventKind::Deployed, None, None)
+            .await?;
+        settle_force(tx, type_id).await?;
+        Ok(type_id)
+    }
+
+    /// Gives a share of a type's jobs to the deployment.
+    async fn put_beside(
+        &self,
+        tx: &mut dyn Transaction,
+        spec: &TypeSpec,
+        percent: u8,
+    ) -> Result<TypeId, StoreError> {
+        let id = self.deployment.id;
+        let refuse = |refusal| StoreError::CanaryRefused {
+            type_name: spec.name.clone(),
+            refusal,
+        };
+        let Some(active) = tx.lock_type(&spec.name).await? else {
+            return Err(refuse(CanaryRefusal::NotDeployed));
+        };
+        let (Some(in_force), Some(component)) = (active.component, spec.component) else {
+            return Err(refuse(CanaryRefusal::External));
+        };
+        if in_force == component {
+            return Err(refuse(CanaryRefusal::SameComponent));
+        }
+        let quarantines = tx.quarantines(Some(active.id)).await?;
+        if quarantines.iter().any(|it| it.component == component) {
+            return Err(refuse(CanaryRefusal::Quarantined));
+        }
+        let text = json(spec).map_err(unwritable)?;
+        tx.put_canary(active.id, Some((id, &text, percent))).await?;
+        tx.put_type_event(active.id, id, TypeEventKind::Canary, Some(percent), None)
+            .await?;
+        tx.drop_tallies(active.id, None).await?;
+        Ok(active.id)
+    }
+}
+
+/// Fails where a canary cannot have such a share.
+pub(super) fn check_percent(percent: u8) -> Result<(), StoreError> {
+    match CANARY_PERCENT.contains(&percent) {
+        true => Ok(()),
+        false => Err(StoreError::Invalid(format!(
+            "a canary of {percent}% is not from {}% to {}%",
+            CANARY_PERCENT.start(),
+            CANARY_PERCENT.end()
+        ))),
+    }
+}
+
+/// Says that a type would get a handler, or lose its own.
+pub(super) fn kind_changed(spec: &TypeSpec) -> StoreError {
+    let (was, is) = match spec.external {
+        Some(_) => ("has a handler", "external"),
+        None => ("is external", "one with a handler"),
+    };
+    // Its queued jobs would have no token, or nobody to hand it to.
+    StoreError::Invalid(format!(
+        "type `{0}` {was} and cannot become {is}: deploy it under another name",
+        spec.name
+    ))
+}
+
+/// What follows when another deployment of a type is in force.
+pub(super) async fn settle_force(
+    tx: &mut dyn Transaction,
+    type_id: TypeId,
+) -> Result<(), StoreError> {
+    tx.hold(type_id).await?;
+    tx.drop_tallies(type_id, None).await
 }
 
 impl Operation for Deploy {
@@ -85,19 +176,11 @@ impl Operation for Deploy {
         let created_at = tx.put_deployment(new, &specs).await?;
         let mut types = Vec::with_capacity(new.types.len());
         for spec in &new.types {
-            let text = json(spec).map_err(unwritable)?;
-            let Some(id) = tx.put_type(new, spec, &text).await? else {
-                let (was, is) = match spec.external {
-                    Some(_) => ("has a handler", "external"),
-                    None => ("is external", "one with a handler"),
-                };
-                // Its queued jobs would have no token, or nobody to hand it to.
-                return Err(StoreError::Invalid(format!(
-                    "type `{0}` {was} and cannot become {is}: deploy it under another name",
-                    spec.name
-                )));
+            let type_id = match new.canary_percent {
+                None => self.put_in_force(tx, spec).await?,
+                Some(percent) => self.put_beside(tx, spec, percent).await?,
             };
-            types.push((id, spec.name.clone()));
+            types.push((type_id, spec.name.clone()));
         }
         Ok(Deployment {
             id: new.id,

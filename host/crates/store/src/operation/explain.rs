@@ -36,6 +36,9 @@ impl Operation for Explain {
         }
         let type_name = &facts.job.type_name;
         facts.pauses = tx.explain_pauses(type_name).await?;
+        let active = tx.types().await?;
+        let active = active.into_iter().find(|it| it.spec.name == *type_name);
+        facts.quarantine = active.and_then(|active| active.quarantine);
         let limit = count(EXPLAIN_SESSIONS_MAX);
         facts.serving = tx.explain_sessions(type_name, limit).await?;
         Ok(Some(facts))

@@ -63,6 +63,7 @@ impl CompleteExternal {
             log: None,
             continued_to: None,
             usage: None,
+            deployment: None,
         };
         let mut next = None;
         let finish = match outcome {

@@ -3,6 +3,7 @@
 pub(crate) mod continuation;
 pub(crate) mod dead_letter;
 pub(crate) mod deploy;
+pub(crate) mod deployment;
 pub(crate) mod enqueue;
 pub(crate) mod explain;
 pub(crate) mod external;

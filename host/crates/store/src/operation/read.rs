@@ -1,7 +1,7 @@
 //! Reads.
 
 use hardstop_domain::job::BLOCKERS_MAX;
-use hardstop_domain::{ChainId, Digest, JobId, State, TypeId, TypeName, Usage};
+use hardstop_domain::{ChainId, DeploymentId, Digest, JobId, State, TypeId, TypeName};
 
 use super::{Mode, Operation};
 use crate::StoreError;
@@ -38,6 +38,8 @@ read!(Sessions, sessions -> Vec<Session>);
 read!(Version, version -> String);
 read!(ComponentBytes(digest: Digest), component_bytes -> Option<Vec<u8>>);
 read!(FileBytes(digest: Digest), file_bytes -> Option<Vec<u8>>);
+read!(Deployment(id: DeploymentId), deployment -> Option<DeploymentDetail>);
+read!(Quarantines(id: Option<TypeId>), quarantines -> Vec<Quarantine>);
 read!(Chain(id: ChainId), chain -> Vec<JobSummary>);
 
 /// The most samples of what a type's jobs used.
@@ -61,13 +63,13 @@ impl TypeUsage {
 }
 
 impl Operation for TypeUsage {
-    type Output = Vec<Usage>;
+    type Output = Vec<UsageSample>;
 
     fn mode(&self) -> Mode {
         Mode::READ
     }
 
-    async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<Usage>, StoreError> {
+    async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<UsageSample>, StoreError> {
         tx.type_usage(self.type_id, i64::from(self.limit)).await
     }
 }

@@ -161,6 +161,7 @@ fn change(settlement: &Settlement) -> Result<Change, String> {
             log: None,
             continued_to: None,
             usage: Some(UsageRow::from(&settlement.usage)),
+            deployment: settlement.deployment.map(|id| id.0),
         })
     };
     let requeue = |delay_ms: Option<u64>, attempt_change, snoozes_change| {
@@ -191,6 +192,10 @@ fn change(settlement: &Settlement) -> Result<Change, String> {
         Next::Discard => Change::Finish(finish(State::Discarded)?),
         Next::Cancel => Change::Finish(finish(State::Cancelled)?),
         Next::Retry { delay_ms } => requeue(Some(*delay_ms), 0, 0),
+        Next::RetryLarger => Change::Requeue(RequeueRow {
+            larger_memory: true,
+            ..RequeueRow::new(settlement.job, Some(settlement.token))
+        }),
         Next::Snooze { delay_ms } => requeue(Some(*delay_ms), -1, 1),
         Next::Release => requeue(None, -1, 0),
     })
@@ -209,6 +214,7 @@ fn attempt(settlement: &Settlement) -> Result<AttemptRow, String> {
         usage: Some(json(&settlement.usage)?),
         log: log_json(&settlement.log)?,
         progress: settlement.progress.as_ref().map(json).transpose()?,
+        deployment: settlement.deployment.map(|id| id.0),
     })
 }
 

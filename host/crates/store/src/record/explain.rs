@@ -3,7 +3,7 @@
 use hardstop_domain::{Failure, JobId, OnBlockerFailure, OutcomeKind, SessionId, Timestamp};
 use serde::Serialize;
 
-use super::{JobBlocker, JobSummary};
+use super::{JobBlocker, JobSummary, Quarantine};
 
 /// The most awaited blockers that an [`Explanation`] lists.
 pub const EXPLAIN_BLOCKERS_MAX: usize = 20;
@@ -43,6 +43,8 @@ pub struct Explanation {
     pub blockers: Vec<JobBlocker>,
     /// Pauses in force that concern its type. Empty once it is final.
     pub pauses: Vec<PauseInForce>,
+    /// The quarantine of its type's component in force. None once it is final.
+    pub quarantine: Option<Quarantine>,
     /// Sessions that have not ended and serve its type, at most [`EXPLAIN_SESSIONS_MAX`], the one
     /// trusted longest first. Empty once it is final.
     pub serving: Vec<SessionLease>,

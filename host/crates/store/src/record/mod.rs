@@ -2,6 +2,7 @@
 
 mod chain;
 mod dead_letter;
+mod deployment;
 mod explain;
 mod external;
 mod pause;
@@ -23,6 +24,7 @@ pub use chain::*;
 pub use explain::*;
 
 pub use dead_letter::*;
+pub use deployment::*;
 pub use pause::*;
 pub use retention::*;
 pub use schedule::*;
@@ -42,6 +44,8 @@ pub struct NewDeployment {
     pub types: Vec<TypeSpec>,
     /// The bytes of the files that the types have, by digest.
     pub files: BTreeMap<Digest, Vec<u8>>,
+    /// The share of the types' jobs that goes to it, in percent, beside the deployment in force. None: it is put in force.
+    pub canary_percent: Option<u8>,
 }
 
 /// A component to store.
@@ -100,6 +104,10 @@ pub struct ActiveType {
     pub deployed_at: Timestamp,
     /// What it says.
     pub spec: TypeSpec,
+    /// What is tried beside it.
+    pub canary: Option<Canary>,
+    /// Why no job of the type is claimed, where its component is in quarantine.
+    pub quarantine: Option<Quarantine>,
 }
 
 /// What a session asks for.
@@ -149,6 +157,8 @@ pub struct ClaimedJob {
     pub snoozes: u32,
     /// Milliseconds.
     pub snoozed_ms: u64,
+    /// Whether an attempt before ran out of memory and this one has the larger one.
+    pub larger_memory: bool,
     /// What its blockers came to, in the order in which they were named.
     pub blockers: Vec<BlockerResult>,
     /// Where its chain stands among the chains that handlers started.
@@ -204,6 +214,8 @@ pub struct Settlement {
     pub failure: Option<Failure>,
     /// What the attempt used.
     pub usage: Usage,
+    /// The deployment that it ran. None where no guest was begun.
+    pub deployment: Option<DeploymentId>,
     /// What it said.
     pub log: Vec<LogEntry>,
     /// How far it said that it had come. Kept for attempts that did not complete or continue.
@@ -394,6 +406,12 @@ pub struct JobDetail {
     pub failure: Option<Failure>,
     /// What the attempt that finished it used.
     pub usage: Option<Usage>,
+    /// The deployment that this attempt ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<DeploymentId>,
+    /// The component of that deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<Digest>,
     /// The log of the attempt that finished it.
     pub log: Vec<LogEntry>,
     /// The next job of the chain, once continued.
@@ -427,6 +445,10 @@ pub struct AttemptRecord {
     pub failure: Option<Failure>,
     /// What it used. None where its host was lost.
     pub usage: Option<Usage>,
+    /// The deployment that it ran. None where its host was lost.
+    pub deployment: Option<DeploymentId>,
+    /// The component of that deployment.
+    pub component: Option<Digest>,
     /// What it said.
     pub log: Vec<LogEntry>,
     /// How far it said that it had come.

@@ -3,6 +3,7 @@
 
 pub(crate) mod blocker;
 mod dead_letter;
+pub(crate) mod deployment;
 pub(crate) mod external;
 pub(crate) mod key;
 pub(crate) mod lineage;
@@ -12,9 +13,7 @@ mod removal;
 pub(crate) mod schedule;
 
 use async_trait::async_trait;
-use hardstop_domain::{
-    ChainId, Digest, JobId, LeaseToken, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec,
-};
+use hardstop_domain::{ChainId, Digest, JobId, LeaseToken, SessionId, State, TypeId, TypeName};
 
 use crate::StoreError;
 use crate::record::*;
@@ -39,6 +38,7 @@ pub(crate) trait Transaction:
     + KeyStatements
     + LineageStatements
     + pause::PauseStatements
+    + deployment::DeploymentStatements
     + schedule::ScheduleStatements
     + DeadLetterStatements
     + RemovalStatements
@@ -85,26 +85,6 @@ pub(crate) trait Transaction:
     async fn lock(&mut self, job: JobId) -> Result<Option<(Held, State)>, StoreError>;
     async fn final_state(&mut self, job: JobId) -> Result<Option<State>, StoreError>;
     async fn reopen(&mut self, job: JobId) -> Result<Option<Reopened>, StoreError>;
-
-    async fn put_component(
-        &mut self,
-        digest: Digest,
-        name: &str,
-        bytes: &[u8],
-    ) -> Result<(), StoreError>;
-    async fn put_file(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError>;
-    async fn put_deployment(
-        &mut self,
-        deployment: &NewDeployment,
-        specs: &str,
-    ) -> Result<Timestamp, StoreError>;
-    /// None where the type has a handler and would become external, or the other way round.
-    async fn put_type(
-        &mut self,
-        deployment: &NewDeployment,
-        spec: &TypeSpec,
-        text: &str,
-    ) -> Result<Option<TypeId>, StoreError>;
 
     async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
     async fn file_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;

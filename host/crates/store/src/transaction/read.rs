@@ -1,7 +1,7 @@
 //! The statements of reads that concern more than one job.
 
 use async_trait::async_trait;
-use hardstop_domain::{ChainId, JobId, State, TypeId, TypeName, Usage};
+use hardstop_domain::{ChainId, JobId, State, TypeId, TypeName};
 
 use super::Page;
 use crate::StoreError;
@@ -46,7 +46,11 @@ pub(crate) trait ReadStatements: Send {
     ) -> Result<Vec<JobBlocker>, StoreError>;
 
     /// Of jobs that ended well, newest first.
-    async fn type_usage(&mut self, type_id: TypeId, limit: i64) -> Result<Vec<Usage>, StoreError>;
+    async fn type_usage(
+        &mut self,
+        type_id: TypeId,
+        limit: i64,
+    ) -> Result<Vec<UsageSample>, StoreError>;
 
     /// Without blockers, pauses, sessions and the jobs ahead of it.
     async fn explain_job(&mut self, id: JobId) -> Result<Option<Explanation>, StoreError>;

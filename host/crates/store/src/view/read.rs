@@ -95,6 +95,7 @@ pub(crate) fn explanation(row: &impl View) -> Result<Explanation, StoreError> {
         blockers_open: row.int("open_blockers")?,
         blockers: Vec::new(),
         pauses: Vec::new(),
+        quarantine: None,
         serving: Vec::new(),
         holder: match row.get_int("session_id")? {
             Some(_) => Some(session_lease(row)?),

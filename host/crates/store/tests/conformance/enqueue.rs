@@ -119,6 +119,7 @@ fn a_claimed_job() -> ClaimedJob {
         claimed_at: Timestamp(0),
         snoozes: 0,
         snoozed_ms: 0,
+        larger_memory: false,
         blockers: Vec::new(),
         lineage: Lineage::root(job("a").id.into()),
         descendants: 0,

@@ -8,6 +8,7 @@ mod dead_letter;
 mod dedup;
 mod delete;
 mod deploy;
+mod deployment;
 mod enqueue;
 mod explain;
 mod external;
@@ -186,6 +187,19 @@ suite! {
         what_contradicts_itself_is_refused,
         two_at_once_are_both_made,
         files_are_stored_with_it,
+    }
+    deployment {
+        the_history_tells_of_each_deployment_and_change,
+        a_rollback_goes_further_back_each_time,
+        a_canary_is_beside_what_is_in_force_until_it_ends,
+        attempts_name_what_they_ran,
+        a_job_has_the_larger_memory_once_it_ran_out_and_until_it_is_replayed,
+        a_component_in_quarantine_is_not_claimed_until_another_is_in_force,
+        a_release_counts_from_then_on,
+        a_canary_in_quarantine_ends_and_nothing_is_held,
+        two_hosts_at_once_begin_a_quarantine_once,
+        what_is_counted_is_bounded_and_the_last_attempts_decide,
+        a_held_job_is_explained,
     }
     cancel {
         a_queued_job,

@@ -477,9 +477,10 @@ pub async fn what_jobs_of_a_type_used_newest_first(db: Fixture) {
 
     let name = "a".parse().unwrap();
     let used = db.store.type_usage(&name, 2).await.unwrap();
-    let walls: Vec<_> = used.iter().map(|usage| usage.wall_us).collect();
+    let walls: Vec<_> = used.iter().map(|used| used.usage.wall_us).collect();
     assert_eq!(walls, [3, 2]);
-    assert_eq!(used[0].detail, usage().detail);
+    assert_eq!(used[0].usage.detail, usage().detail);
+    assert_eq!(used[0].deployment, None);
     assert_eq!(db.store.type_usage(&name, 10).await.unwrap().len(), 3);
     let none = db.store.type_usage(&"b".parse().unwrap(), 10).await;
     assert_eq!(none.unwrap(), []);

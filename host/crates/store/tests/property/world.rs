@@ -342,6 +342,7 @@ impl World {
             claimed_at: Timestamp(0),
             snoozes: 0,
             snoozed_ms: 0,
+            larger_memory: false,
             blockers: Vec::new(),
             lineage: claim.lineage,
             descendants: 0,

@@ -1,5 +1,7 @@
 -- The recorded runs of a job, oldest first.
-SELECT run, attempt, outcome, failure, usage, log, progress, session, host, started_at, finished_at
-FROM hardstop.job_attempt
-WHERE job_id = $1
-ORDER BY run
+SELECT a.run, a.attempt, a.outcome, a.failure, a.usage, a.log, a.progress, a.session, a.host, a.started_at,
+       a.finished_at, a.deployment, d.component
+FROM hardstop.job_attempt a
+LEFT JOIN hardstop.deployment d ON d.id = a.deployment
+WHERE a.job_id = $1
+ORDER BY a.run

@@ -1,5 +1,5 @@
 -- Leases ready jobs: per type a limit over the literal partial index, in turns between the types;
--- none of a type that is paused.
+-- none of a type that is paused or held by a quarantine.
 --
 -- The session's row is locked FOR SHARE: a rescue that is about to end the session waits for this
 -- claim (and then sees its jobs), or this claim waits for the rescue (and then sees the session dead).
@@ -15,6 +15,8 @@ WITH lease AS MATERIALIZED (
     WHERE (SELECT trusted FROM lease) AND NOT EXISTS (
         SELECT FROM hardstop.pause p
         WHERE p.type_id IN (0, w.type_id) AND (p.until IS NULL OR p.until > clock_timestamp())
+    ) AND NOT EXISTS (
+        SELECT FROM hardstop.quarantine q WHERE q.type_id = w.type_id AND q.holds
     )
 ), candidate AS MATERIALIZED (
     SELECT c.id, w.turn, row_number() OVER (PARTITION BY w.type_id ORDER BY c.priority, c.due_at, c.id) AS round
@@ -33,7 +35,7 @@ WITH lease AS MATERIALIZED (
     RETURNING j.*
 )
 SELECT s.alive, l.id, l.chain_id, l.type_id, l.lease_token, l.attempt, l.run, l.rescues, l.priority,
-       l.snoozes, l.snoozed_ms, l.blockers, l.created_at, l.due_at, l.claimed_at,
+       l.snoozes, l.snoozed_ms, l.larger_memory, l.blockers, l.created_at, l.due_at, l.claimed_at,
        b.input, b.limits, b.trace_parent, b.root_chain, b.depth, b.unchecked,
        (SELECT descendants FROM hardstop.lineage WHERE root_chain = coalesce(b.root_chain, l.chain_id)) AS descendants
 FROM (SELECT EXISTS (SELECT FROM lease) AS alive) s

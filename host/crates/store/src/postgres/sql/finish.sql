@@ -5,25 +5,26 @@ WITH finished AS (
     DELETE FROM hardstop.job_live j
     USING unnest(
         $1::uuid[], $2::int8[], $3::int8[], $4::int2[], $5::int2[], $6::text[], $7::text[], $8::text[], $9::uuid[],
-        $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::int8[], $16::int8[], $17::text[]
+        $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::int8[], $16::int8[], $17::text[],
+        $18::uuid[]
     ) AS f (
         id, held, token, state, outcome, output, failure, log, continued_to,
-        wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail
+        wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, deployment
     )
     WHERE j.id = f.id AND j.lease_token IS NOT DISTINCT FROM f.held
     RETURNING j.id, j.chain_id, f.token AS lease_token, f.continued_to, j.created_at, j.due_at, j.claimed_at,
               f.wall_us, f.cpu_us, f.fuel, f.memory_bytes_peak, f.output_bytes, f.log_bytes, f.log_bytes_dropped,
-              f.usage_detail,
+              f.usage_detail, f.deployment,
               j.type_id, j.run, j.snoozes, j.attempt, j.rescues, j.priority, f.state, f.outcome,
               f.output, f.failure, f.log, j.blocking, j.keyed
 ), done AS (
     INSERT INTO hardstop.job_done (
         id, chain_id, lease_token, continued_to, created_at, due_at, started_at,
-        wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail,
+        wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, deployment,
         type_id, run, snoozes, attempt, rescues, priority, state, outcome, output, failure, log
     )
     SELECT id, chain_id, lease_token, continued_to, created_at, due_at, claimed_at,
-           wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail,
+           wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, deployment,
            type_id, run, snoozes, attempt, rescues, priority, state, outcome, output, failure, log
     FROM finished
 ), closed AS (

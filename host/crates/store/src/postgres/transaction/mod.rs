@@ -1,15 +1,14 @@
 //! The statements on Postgres. Row lists are bound column by column.
 
 mod dead_letter;
+mod deployment;
 mod pause;
 mod read;
 mod removal;
 mod schedule;
 
 use async_trait::async_trait;
-use hardstop_domain::{
-    ChainId, Digest, JobId, LeaseToken, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec,
-};
+use hardstop_domain::{ChainId, Digest, JobId, LeaseToken, SessionId, State, TypeId, TypeName};
 use sqlx::PgConnection;
 
 mod blocker;
@@ -20,7 +19,7 @@ mod lineage;
 use super::schema::Schema;
 use crate::StoreError;
 use crate::record::*;
-use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow, UsageRow, signed};
+use crate::row::{AttemptRow, FinishRow, JobRow, RequeueRow, UsageRow};
 use crate::transaction::{Page, Transaction};
 use crate::view::{self, Claimed, Held, Reopened, View, all};
 
@@ -137,6 +136,7 @@ impl Transaction for PgTransaction<'_> {
             .bind(usage(rows, |usage| usage.log_bytes))
             .bind(usage(rows, |usage| usage.log_bytes_dropped))
             .bind(column(rows, |row| row.usage.as_ref()?.detail.as_deref()))
+            .bind(column(rows, |row| row.deployment))
             .fetch_all(&mut *self.0)
             .await?;
         all(&rows, view::held)
@@ -155,6 +155,7 @@ impl Transaction for PgTransaction<'_> {
             .bind(column(rows, |row| row.snoozes_change))
             .bind(column(rows, |row| row.snoozed_ms_change))
             .bind(column(rows, |row| row.rescues_change))
+            .bind(column(rows, |row| row.larger_memory))
             .fetch_all(&mut *self.0)
             .await?;
         all(&rows, view::held)
@@ -176,6 +177,7 @@ impl Transaction for PgTransaction<'_> {
             .bind(column(rows, |row| row.usage.as_deref()))
             .bind(column(rows, |row| row.log.as_deref()))
             .bind(column(rows, |row| row.progress.as_deref()))
+            .bind(column(rows, |row| row.deployment))
             .execute(&mut *self.0)
             .await?;
         Ok(())
@@ -277,61 +279,6 @@ impl Transaction for PgTransaction<'_> {
         row.map(|row| view::reopened(&row)).transpose()
     }
 
-    async fn put_component(
-        &mut self,
-        digest: Digest,
-        name: &str,
-        bytes: &[u8],
-    ) -> Result<(), StoreError> {
-        sql!(self.1, "put_component")
-            .bind(&digest.0[..])
-            .bind(name)
-            .bind(bytes)
-            .execute(&mut *self.0)
-            .await?;
-        Ok(())
-    }
-
-    async fn put_file(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
-        sql!(self.1, "put_file")
-            .bind(&digest.0[..])
-            .bind(bytes)
-            .execute(&mut *self.0)
-            .await?;
-        Ok(())
-    }
-
-    async fn put_deployment(
-        &mut self,
-        deployment: &NewDeployment,
-        specs: &str,
-    ) -> Result<Timestamp, StoreError> {
-        let row = sql!(self.1, "put_deployment")
-            .bind(deployment.id.0)
-            .bind(deployment.component.as_ref().map(|new| &new.digest.0[..]))
-            .bind(&deployment.name)
-            .bind(specs)
-            .fetch_one(&mut *self.0)
-            .await?;
-        row.time("created_at")
-    }
-
-    async fn put_type(
-        &mut self,
-        deployment: &NewDeployment,
-        spec: &TypeSpec,
-        text: &str,
-    ) -> Result<Option<TypeId>, StoreError> {
-        let row = sql!(self.1, "put_type")
-            .bind(spec.name.as_str())
-            .bind(deployment.id.0)
-            .bind(text)
-            .bind(spec.external.map(|external| signed(external.deadline_ms)))
-            .fetch_optional(&mut *self.0)
-            .await?;
-        row.map(|row| row.int("id").map(TypeId)).transpose()
-    }
-
     async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let row = sql!(self.1, "component_bytes")
             .bind(&digest.0[..])
@@ -355,7 +302,7 @@ impl Transaction for PgTransaction<'_> {
 
     async fn types(&mut self) -> Result<Vec<ActiveType>, StoreError> {
         let rows = sql!(self.1, "types").fetch_all(&mut *self.0).await?;
-        all(&rows, view::active_type)
+        all(&rows, view::deployment::active_type)
     }
 
     async fn type_ids(&mut self) -> Result<Vec<(TypeName, TypeId)>, StoreError> {

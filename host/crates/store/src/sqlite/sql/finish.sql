@@ -4,13 +4,13 @@
 -- ?1: JSON rows. ?2: now.
 INSERT INTO job_done (
     id, chain_id, lease_token, continued_to, created_at, due_at, started_at, finished_at,
-    wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail,
+    wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, deployment,
     type_id, run, snoozes, attempt, rescues, priority, state, outcome, output, failure, log
 )
 SELECT j.id, j.chain_id, f.value ->> 'token', unhex(f.value ->> 'continued_to'), j.created_at, j.due_at, j.claimed_at, ?2,
        f.value ->> '$.usage.wall_us', f.value ->> '$.usage.cpu_us', f.value ->> '$.usage.fuel',
        f.value ->> '$.usage.memory_bytes_peak', f.value ->> '$.usage.output_bytes',
-       f.value ->> '$.usage.log_bytes', f.value ->> '$.usage.log_bytes_dropped', f.value ->> '$.usage.detail',
+       f.value ->> '$.usage.log_bytes', f.value ->> '$.usage.log_bytes_dropped', f.value ->> '$.usage.detail', unhex(f.value ->> 'deployment'),
        j.type_id, j.run, j.snoozes, j.attempt, j.rescues, j.priority, f.value ->> 'state', f.value ->> 'outcome',
        f.value ->> 'output', f.value ->> 'failure', f.value ->> 'log'
 FROM json_each(?1) f

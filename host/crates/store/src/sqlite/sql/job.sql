@@ -1,5 +1,5 @@
 -- One job in full, but for its attempts.
-SELECT j.*, t.name AS type_name, b.input, b.limits, b.root_chain, b.depth,
+SELECT j.*, d.component, t.name AS type_name, b.input, b.limits, b.root_chain, b.depth,
        CASE WHEN j.state < 10 THEN b.completion_token END AS completion_token,
        -- A continuation's chain was started by the parent of its first job.
        coalesce(b.parent_job, (SELECT f.parent_job FROM job_body f WHERE f.id = j.chain_id)) AS parent_job,
@@ -11,14 +11,16 @@ FROM (
            NULL AS wall_us, NULL AS cpu_us, NULL AS fuel, NULL AS memory_bytes_peak,
            NULL AS output_bytes, NULL AS log_bytes, NULL AS log_bytes_dropped,
            NULL AS usage_detail,
-           deadline_at
+           deadline_at, NULL AS deployment
     FROM job_live WHERE id = ?1
     UNION ALL
     SELECT id, chain_id, type_id, state, lease_token, attempt, run, rescues, snoozes, priority,
            created_at, due_at, started_at, finished_at,
            outcome, output, failure, log, continued_to,
-           wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, NULL
+           wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, NULL,
+           deployment
     FROM job_done WHERE id = ?1
 ) j
 JOIN job_type t ON t.id = j.type_id
 LEFT JOIN job_body b ON b.id = j.id
+LEFT JOIN deployment d ON d.id = j.deployment

@@ -3,15 +3,14 @@
 
 use std::collections::HashMap;
 mod dead_letter;
+mod deployment;
 mod pause;
 mod read;
 mod removal;
 mod schedule;
 
 use async_trait::async_trait;
-use hardstop_domain::{
-    ChainId, Digest, JobId, LeaseToken, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec,
-};
+use hardstop_domain::{ChainId, Digest, JobId, LeaseToken, SessionId, State, TypeId, TypeName};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
@@ -22,7 +21,7 @@ mod lineage;
 
 use crate::StoreError;
 use crate::record::*;
-use crate::row::{AttemptRow, ClosureRow, FinishRow, JobRow, RequeueRow, signed};
+use crate::row::{AttemptRow, ClosureRow, FinishRow, JobRow, RequeueRow};
 use crate::transaction::{Page, Transaction};
 use crate::view::{self, Claimed, Held, Reopened, View, all};
 
@@ -311,64 +310,6 @@ impl Transaction for SqliteTransaction<'_> {
         rows.first().map(view::reopened).transpose()
     }
 
-    async fn put_component(
-        &mut self,
-        digest: Digest,
-        name: &str,
-        bytes: &[u8],
-    ) -> Result<(), StoreError> {
-        sql!("put_component")
-            .bind(&digest.0[..])
-            .bind(name)
-            .bind(bytes)
-            .bind(self.now)
-            .execute(&mut *self.connection)
-            .await?;
-        Ok(())
-    }
-
-    async fn put_file(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
-        sql!("put_file")
-            .bind(&digest.0[..])
-            .bind(bytes)
-            .bind(self.now)
-            .execute(&mut *self.connection)
-            .await?;
-        Ok(())
-    }
-
-    async fn put_deployment(
-        &mut self,
-        deployment: &NewDeployment,
-        specs: &str,
-    ) -> Result<Timestamp, StoreError> {
-        let row = sql!("put_deployment")
-            .bind(deployment.id.0)
-            .bind(deployment.component.as_ref().map(|new| &new.digest.0[..]))
-            .bind(&deployment.name)
-            .bind(specs)
-            .bind(self.now)
-            .fetch_one(&mut *self.connection)
-            .await?;
-        row.time("created_at")
-    }
-
-    async fn put_type(
-        &mut self,
-        deployment: &NewDeployment,
-        spec: &TypeSpec,
-        text: &str,
-    ) -> Result<Option<TypeId>, StoreError> {
-        let row = sql!("put_type")
-            .bind(spec.name.as_str())
-            .bind(deployment.id.0)
-            .bind(text)
-            .bind(spec.external.map(|external| signed(external.deadline_ms)))
-            .fetch_optional(&mut *self.connection)
-            .await?;
-        row.map(|row| row.int("id").map(TypeId)).transpose()
-    }
-
     async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let row = sql!("component_bytes")
             .bind(&digest.0[..])
@@ -392,7 +333,7 @@ impl Transaction for SqliteTransaction<'_> {
 
     async fn types(&mut self) -> Result<Vec<ActiveType>, StoreError> {
         let rows = sql!("types").fetch_all(&mut *self.connection).await?;
-        all(&rows, view::active_type)
+        all(&rows, view::deployment::active_type)
     }
 
     async fn type_ids(&mut self) -> Result<Vec<(TypeName, TypeId)>, StoreError> {

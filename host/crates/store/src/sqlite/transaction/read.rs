@@ -1,7 +1,7 @@
 //! Reads on SQLite that concern more than one job.
 
 use async_trait::async_trait;
-use hardstop_domain::{ChainId, JobId, State, TypeId, TypeName, Usage};
+use hardstop_domain::{ChainId, JobId, State, TypeId, TypeName};
 
 use super::{SqliteTransaction, hex, json, sql};
 use crate::StoreError;
@@ -123,13 +123,19 @@ impl ReadStatements for SqliteTransaction<'_> {
         all(&rows, view::job_blocker)
     }
 
-    async fn type_usage(&mut self, type_id: TypeId, limit: i64) -> Result<Vec<Usage>, StoreError> {
+    async fn type_usage(
+        &mut self,
+        type_id: TypeId,
+        limit: i64,
+    ) -> Result<Vec<UsageSample>, StoreError> {
         let rows = sql!("type_usage")
             .bind(type_id.0)
             .bind(limit)
             .fetch_all(&mut *self.connection)
             .await?;
-        let used = rows.iter().filter_map(|row| view::usage(row).transpose());
+        let used = rows
+            .iter()
+            .filter_map(|row| view::usage_sample(row).transpose());
         used.collect()
     }
 

@@ -1,0 +1,110 @@
+//! `hardstop deployment ...`: look at deployments and compare them.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use hardstop_domain::Digest;
+use hardstop_store::DeploymentDetail;
+use serde_json::{Value, json};
+
+use super::args::DeploymentCommand;
+use super::{Context, output};
+use crate::error::Error;
+use crate::service::{TypeChange, TypeDifference};
+
+pub async fn execute(context: &Context, command: DeploymentCommand) -> Result<ExitCode, Error> {
+    let service = context.service(false).await?;
+    match command {
+        DeploymentCommand::List { limit } => {
+            let deployments = service.deployments(limit).await?;
+            let printed: Vec<Value> = deployments.iter().map(line).collect();
+            context.output.many(&printed, || {
+                output::table(
+                    ["deployment", "name", "component", "types", "created"],
+                    deployments.iter().map(|deployment| {
+                        [
+                            deployment.id.to_string(),
+                            deployment.name.clone(),
+                            short(deployment.component),
+                            names(deployment),
+                            deployment.created_at.to_string(),
+                        ]
+                    }),
+                )
+            });
+        }
+        DeploymentCommand::Show { deployment } => {
+            let deployment = service.deployment(deployment).await?;
+            context.output.one(&deployment, || show(&deployment));
+        }
+        DeploymentCommand::Diff { a, b } => {
+            let differences = service.diff(a, b).await?;
+            context
+                .output
+                .many(&differences, || differences_text(&differences));
+        }
+    }
+    service.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The digest of a component for tables.
+pub fn short(component: Option<Digest>) -> String {
+    component.map_or("external".to_owned(), |digest| digest.short())
+}
+
+fn names(deployment: &DeploymentDetail) -> String {
+    let names: Vec<&str> = deployment.types.iter().map(|it| it.name.as_str()).collect();
+    names.join(", ")
+}
+
+fn line(deployment: &DeploymentDetail) -> Value {
+    let names: Vec<&str> = deployment.types.iter().map(|it| it.name.as_str()).collect();
+    json!({
+        "id": deployment.id,
+        "name": deployment.name,
+        "component": deployment.component,
+        "types": names,
+        "created_at": deployment.created_at,
+    })
+}
+
+fn show(deployment: &DeploymentDetail) -> String {
+    let component = match deployment.component {
+        Some(component) => component.to_string(),
+        None => "none: completed from outside".to_owned(),
+    };
+    let mut text = format!(
+        "deployment  {}\nname        {}\ncomponent   {component}\ncreated     {}\n\n",
+        deployment.id, deployment.name, deployment.created_at
+    );
+    text.push_str(&output::table(
+        ["type", "wall", "cpu", "memory", "attempts"],
+        deployment.types.iter().map(|spec| {
+            let [_, wall, cpu, memory] = output::implementation(spec);
+            let attempts = spec.retry.attempts_max.to_string();
+            [spec.name.to_string(), wall, cpu, memory, attempts]
+        }),
+    ));
+    text
+}
+
+/// A line for each field that is different.
+pub fn differences_text(types: &[TypeDifference]) -> String {
+    let mut text = String::new();
+    for difference in types {
+        let name = &difference.type_name;
+        let _ = match difference.change {
+            TypeChange::Same => writeln!(text, "{name}: nothing is different"),
+            TypeChange::Added => writeln!(text, "{name}: added"),
+            TypeChange::Removed => writeln!(text, "{name}: removed"),
+            TypeChange::Changed => writeln!(text, "{name}:"),
+        };
+        for field in &difference.fields {
+            let side = |side: &Option<String>| side.clone().unwrap_or("none".to_owned());
+            let (before, after) = (side(&field.before), side(&field.after));
+            let _ = writeln!(text, "    {}: {before} -> {after}", field.field);
+        }
+    }
+    text
+}
