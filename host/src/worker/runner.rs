@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
-use super::settler::Ended;
 use super::admission::{Admitted, Place};
+use super::settler::Ended;
 use crate::catalogue::{Catalogue, Entry, StartError};
 
 /// Runs one claimed job and hands its settlement on. The slot is free when this returns.

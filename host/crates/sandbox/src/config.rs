@@ -8,9 +8,9 @@ use hardstop_domain::quantity::format_size;
 
 use crate::cache::CacheError;
 use crate::compile::CompileConfig;
-use crate::structure::StructureLimits;
 use crate::http::HttpConfig;
 use crate::secret::SecretConfig;
+use crate::structure::StructureLimits;
 
 /// How many engines a sandbox keeps: one per [`Profile`](crate::Profile).
 ///
