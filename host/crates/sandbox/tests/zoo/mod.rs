@@ -4,6 +4,8 @@ mod capability;
 mod children;
 mod compile;
 mod description;
+mod effects;
+mod hostile;
 mod http;
 mod kill;
 mod limit;
@@ -22,11 +24,13 @@ use hardstop_domain::Outcome;
 use crate::harness::*;
 
 /// The sources of all tests, in which each guest must be named.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 16] = [
     include_str!("capability.rs"),
     include_str!("children.rs"),
     include_str!("compile.rs"),
     include_str!("description.rs"),
+    include_str!("effects.rs"),
+    include_str!("hostile.rs"),
     include_str!("kill.rs"),
     include_str!("limit.rs"),
     include_str!("log.rs"),
