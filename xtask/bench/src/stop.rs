@@ -99,8 +99,8 @@ impl Figures {
 
 /// Starts the spinners, lets short jobs arrive until the last one is gone, and notes all of it.
 async fn round(way: &Arc<Way>, spinners: u64, short: u64, figures: &mut Figures) -> Result<()> {
-    // Until all have begun and a while beyond: each needs a turn for it, or two.
-    let first_ms = 300 + 2 * spinners;
+    // Until all have begun and a while beyond: each may first have some turns.
+    let first_ms = 300 + 5 * spinners;
     let begun_before = Instant::now();
     let traces: Vec<Arc<Trace>> = (0..spinners).map(|_| Arc::new(Trace::new())).collect();
     let running: Vec<_> = (0..)

@@ -5,6 +5,10 @@
 //! have used the least CPU, so that neither a stop nor a short job waits for all the spinners. A share
 //! of the threads' time goes to whoever has waited longest, so that no stream of short jobs starves one
 //! that has computed for long.
+//!
+//! CPU time is compared by classes. A guest of the first class stands where it arrived, so that a short
+//! job, once begun, is finished before the next one begins; all others take turns within their class. By the exact
+//! time, a thousand that spin would soon be level with a short job, and take turns with it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +22,8 @@ use crate::account::Account;
 use crate::lock::lock;
 use crate::stop::Stop;
 
+/// CPU time of the first class, in ticks. Each further class is as wide as all before it.
+const FIRST_CLASS_TICKS: u32 = 4;
 /// One part in so many of the guest threads' time goes to the guest that has waited longest.
 const SHARE_OF_OLDEST: u32 = 4;
 
@@ -26,9 +32,14 @@ type Body = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A place in one of the orders: nanoseconds, then the task's number.
 type Place = (u64, u64);
 
+/// The class of CPU time used, what orders within it, then the task's number.
+type Rank = (u32, u64, u64);
+
 pub(crate) struct Queue {
     origin: Instant,
     next_number: AtomicU64,
+    /// CPU time of the first class, in nanoseconds.
+    first_class: u64,
     /// How often the guest that has waited longest gets a slice, in nanoseconds.
     oldest_interval: u64,
     state: Mutex<State>,
@@ -40,7 +51,7 @@ pub(crate) struct Queue {
 struct State {
     ready: HashMap<u64, Ready>,
     by_deadline: BTreeSet<Place>,
-    by_cpu_time: BTreeSet<Place>,
+    by_cpu_time: BTreeSet<Rank>,
     by_age: BTreeSet<Place>,
     /// From when on the oldest is due for a slice, in nanoseconds since the origin.
     oldest_at: u64,
@@ -52,7 +63,8 @@ struct Ready {
     task: Arc<Task>,
     /// Since the origin; 0 where it was stopped.
     deadline: u64,
-    cpu_time: u64,
+    /// Of CPU time used.
+    class: u32,
     /// When it was queued, since the origin.
     since: u64,
 }
@@ -79,10 +91,12 @@ const DONE: u8 = 4;
 impl Queue {
     /// A queue for so many threads, whose guests give their thread back at each tick.
     pub(crate) fn new(threads: usize, tick: Duration) -> Arc<Self> {
+        let first_class = tick.as_nanos() as u64 * u64::from(FIRST_CLASS_TICKS);
         let oldest_interval = tick.as_nanos() as u64 * u64::from(SHARE_OF_OLDEST) / threads as u64;
         Arc::new(Self {
             origin: Instant::now(),
             next_number: AtomicU64::new(0),
+            first_class,
             oldest_interval,
             state: Mutex::default(),
             pushed: Condvar::new(),
@@ -139,7 +153,7 @@ impl Queue {
         };
         let ready = Ready {
             deadline,
-            cpu_time: account.cpu_time().as_nanos() as u64,
+            class: self.class(account.cpu_time()),
             since: self.since_origin(Instant::now()),
             task,
         };
@@ -178,8 +192,24 @@ impl Queue {
         }
     }
 
+    /// 0 up to the end of the first class, 1 up to twice that, 2 up to four times, and so on.
+    fn class(&self, cpu_time: Duration) -> u32 {
+        let firsts = cpu_time.as_nanos() as u64 / self.first_class;
+        u64::BITS - firsts.leading_zeros()
+    }
+
     fn since_origin(&self, at: Instant) -> u64 {
         at.saturating_duration_since(self.origin).as_nanos() as u64
+    }
+}
+
+impl Ready {
+    fn rank(&self) -> Rank {
+        match self.class {
+            // In order of arrival, also after it has begun.
+            0 => (0, 0, self.task.number),
+            class => (class, self.since, self.task.number),
+        }
     }
 }
 
@@ -187,7 +217,7 @@ impl State {
     fn insert(&mut self, ready: Ready) {
         let number = ready.task.number;
         self.by_deadline.insert((ready.deadline, number));
-        self.by_cpu_time.insert((ready.cpu_time, number));
+        self.by_cpu_time.insert(ready.rank());
         self.by_age.insert((ready.since, number));
         self.ready.insert(number, ready);
     }
@@ -195,7 +225,7 @@ impl State {
     fn remove(&mut self, number: u64) -> Option<Ready> {
         let ready = self.ready.remove(&number)?;
         self.by_deadline.remove(&(ready.deadline, number));
-        self.by_cpu_time.remove(&(ready.cpu_time, number));
+        self.by_cpu_time.remove(&ready.rank());
         self.by_age.remove(&(ready.since, number));
         Some(ready)
     }
@@ -209,7 +239,7 @@ impl State {
             self.oldest_at = now + oldest_interval;
             self.by_age.first()?.1
         } else {
-            self.by_cpu_time.first()?.1
+            self.by_cpu_time.first()?.2
         };
         self.remove(number).map(|ready| ready.task)
     }
@@ -325,10 +355,50 @@ mod tests {
     #[test]
     fn those_that_used_the_least_cpu_come_first_and_the_others_in_turn() {
         let queue = queue();
-        for ms in [80, 0, 40, 90_000, 40] {
+        for ms in [40, 0, 12, 90_000, 15, 3] {
             spawn(&queue, used(Duration::from_millis(ms)));
         }
-        assert_eq!(order(&queue, 5), [1, 2, 4, 0, 3]);
+        // 0 and 3 ms are of one class, and so are 12 and 15.
+        assert_eq!(order(&queue, 6), [1, 5, 2, 4, 0, 3]);
+    }
+
+    #[test]
+    fn classes_double() {
+        let queue = queue();
+        for (us, class) in [
+            (0, 0),
+            (3_999, 0),
+            (4_000, 1),
+            (7_999, 1),
+            (8_000, 2),
+            (15_999, 2),
+            (16_000, 3),
+            (u64::MAX / 1_000, 43),
+        ] {
+            assert_eq!(queue.class(Duration::from_micros(us)), class, "{us}");
+        }
+    }
+
+    /// A short job that has begun goes on before those that came after it, and before all that compute
+    /// for long, whatever these have used.
+    #[test]
+    fn a_short_job_is_finished_before_the_next_one_begins() {
+        let queue = queue();
+        for ms in [5, 4, 6] {
+            spawn(&queue, used(Duration::from_millis(ms)));
+        }
+        let begun = spawn(&queue, Account::default());
+        spawn(&queue, Account::default());
+        for ms in 1..4 {
+            let task = queue.pop().expect("open");
+            assert_eq!(task.number, begun.number, "after {ms} ms");
+            task.account.charge(Duration::from_millis(1));
+            queue.push(task);
+        }
+        let task = queue.pop().expect("open");
+        task.account.charge(Duration::from_millis(1));
+        queue.push(task);
+        assert_eq!(order(&queue, 5), [4, 0, 1, 2, 3], "then it takes turns");
     }
 
     #[test]
@@ -402,8 +472,12 @@ mod tests {
         waiting.wake_by_ref();
         waiting.wake_by_ref();
         let state = lock(&queue.state);
-        let orders = [&state.by_deadline, &state.by_cpu_time, &state.by_age];
-        assert_eq!(orders.map(BTreeSet::len), [1; 3], "all orders agree");
+        let orders = [
+            state.by_deadline.len(),
+            state.by_cpu_time.len(),
+            state.by_age.len(),
+        ];
+        assert_eq!(orders, [1; 3], "all orders agree");
         assert_eq!(state.ready.len(), 1);
     }
 
