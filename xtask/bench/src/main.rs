@@ -2,8 +2,11 @@
 //! one run. Every figure is a median of repetitions with its spread; a run fails where a job was
 //! lost or did not complete.
 
+mod bare;
 mod measure;
 mod scenario;
+mod stop;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -49,8 +52,11 @@ pub enum Scenario {
     Drain,
     /// An idle worker, one job: from the start call's beginning to the handler's entry, milliseconds.
     Pickup,
-    /// The sandbox alone, one attempt after the other on one thread: microseconds a cycle.
+    /// The sandbox alone, and the bare engine beside it: microseconds a cycle.
     Sandbox,
+    /// Guests that spin, in the sandbox and beside it as tasks of a tokio runtime: how late each is stopped, and
+    /// what others notice.
+    Stop,
 }
 
 /// The databases.
@@ -135,21 +141,24 @@ fn print(results: &Map<String, Value>) -> Result<()> {
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["SCENARIO", "MEASURE", "MEDIAN", "MIN", "MAX"]);
+    let cell = |value: Option<&Value>| {
+        value
+            .and_then(Value::as_f64)
+            .map_or("-".to_owned(), |value| match value {
+                value if value >= 1_000.0 => format!("{value:.0}"),
+                value => format!("{value:.2}"),
+            })
+    };
     for (scenario, measures) in results {
+        if scenario == "stop" {
+            continue;
+        }
         let Some(measures) = measures.as_object() else {
             bail!("{scenario} is no object")
         };
         for (measure, values) in measures {
             let Some(median) = values.get("median") else {
                 continue;
-            };
-            let cell = |value: Option<&Value>| {
-                value
-                    .and_then(Value::as_f64)
-                    .map_or("-".to_owned(), |value| match value {
-                        value if value >= 1_000.0 => format!("{value:.0}"),
-                        value => format!("{value:.2}"),
-                    })
             };
             table.add_row([
                 scenario.clone(),
@@ -165,9 +174,57 @@ fn print(results: &Map<String, Value>) -> Result<()> {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    println!("{table}");
+    if table.row_count() > 0 {
+        println!("{table}");
+    }
+    if let Some(Value::Object(cases)) = results.get("stop") {
+        print_stop(cases, cell);
+    }
     for key in ["machine", "setting"] {
         println!("{key}: {}", results.get(key).unwrap_or(&Value::Null));
     }
     Ok(())
+}
+
+/// One line for each case and measure, the sandbox's figures beside those of the plain way.
+fn print_stop(cases: &Map<String, Value>, cell: impl Fn(Option<&Value>) -> String) {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header([
+        "SPINNERS",
+        "MEASURE",
+        "P50",
+        "P99",
+        "MAX",
+        "TOKIO P50",
+        "P99",
+        "MAX",
+    ]);
+    let mut spinners: Vec<u64> = cases
+        .keys()
+        .filter_map(|case| case.strip_prefix("spinners_")?.parse().ok())
+        .collect();
+    spinners.sort_unstable();
+    for spinners in spinners {
+        let Some(measures) = cases.get(&format!("spinners_{spinners}")) else {
+            continue;
+        };
+        let beside = cases.get(&format!("tokio_{spinners}"));
+        for (measure, values) in measures.as_object().into_iter().flatten() {
+            let beside = beside.and_then(|measures| measures.get(measure));
+            let figures = [Some(values), beside].into_iter().flat_map(|values| {
+                ["p50", "p99", "max"].map(|key| cell(values.and_then(|values| values.get(key))))
+            });
+            let names = [spinners.to_string(), measure.clone()];
+            table.add_row(names.into_iter().chain(figures));
+        }
+    }
+    for column in 2..8 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    println!("{table}");
 }

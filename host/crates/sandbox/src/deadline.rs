@@ -8,6 +8,7 @@ use tokio::time::Sleep;
 
 use crate::account::Account;
 use crate::stop::Stop;
+use crate::ticker::Ticker;
 
 /// How a guest's run ended.
 #[derive(Debug)]
@@ -24,15 +25,19 @@ pub(crate) enum Ended<T> {
 
 /// Polls `future` under the deadline.
 ///
-/// Every condition is checked *before* each poll: a guest that spins gives its thread back at a tick
-/// and would otherwise get one more slice after its time is up. An attempt that returns in the slice
-/// in which its time ran out has run out of time too. The account must be in a slice; it is left in
-/// one, so that the teardown can be charged.
+/// Every condition is checked before each poll and after it. Before, because a guest may have waited for
+/// its turn past its time and would otherwise get one more slice. After, because one that used up its
+/// time in this slice must not wait for another turn to be told. The ticker is asked for a tick at the
+/// very moment at which the guest's time is up, where that may come within the slice.
+///
+/// An attempt that returns in the slice in which its time ran out has run out of time too. The account must
+/// be in a slice; it is left in one, so that the teardown can be charged.
 pub(crate) struct Deadline<'a, F> {
     future: Pin<&'a mut F>,
     account: &'a Account,
     at: Instant,
     cpu_time_max: Duration,
+    ticker: &'a Ticker,
     /// Made when the guest first waits. One that spins gives its thread back at each tick, and one
     /// that returns at once needs no timer at all.
     timer: Option<Pin<Box<Sleep>>>,
@@ -46,12 +51,14 @@ impl<'a, F: Future> Deadline<'a, F> {
         account: &'a Account,
         at: Instant,
         cpu_time_max: Duration,
+        ticker: &'a Ticker,
     ) -> Self {
         Self {
             future,
             account,
             at,
             cpu_time_max,
+            ticker,
             timer: None,
             in_first_slice: true,
         }
@@ -81,6 +88,8 @@ impl<F: Future> Future for Deadline<'_, F> {
         if let Some(ended) = self.is_over() {
             return Poll::Ready(ended);
         }
+        let cpu_time_left = self.cpu_time_max.saturating_sub(self.account.cpu_time());
+        self.ticker.tick_by(self.at, cpu_time_left);
         let polled = self.future.as_mut().poll(cx);
         self.account.charge_slice();
         if let Poll::Ready(returned) = polled {
@@ -91,7 +100,11 @@ impl<F: Future> Future for Deadline<'_, F> {
             };
             return Poll::Ready(ended);
         }
-        if !self.account.take_yield() {
+        let has_yielded = self.account.take_yield();
+        if let Some(ended) = self.is_over() {
+            return Poll::Ready(ended);
+        }
+        if !has_yielded {
             let at = self.at;
             let timer = self
                 .timer

@@ -148,7 +148,14 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
 
     let ended = {
         let run = pin!(call_export(prepared, &mut store, call, deadline, fuel));
-        Deadline::new(run, account, deadline, cpu_time_max).await
+        Deadline::new(
+            run,
+            account,
+            deadline,
+            cpu_time_max,
+            &prepared.shared.ticker,
+        )
+        .await
         // Here the call's future is dropped, and with it the guest's stack.
     };
 

@@ -2,9 +2,15 @@
 //!
 //! A general-purpose executor takes turns. With many guests that spin, a turn comes round late, and
 //! so does the check of a deadline. Here those whose deadline has passed come first, then those that
-//! have used the least CPU, so that neither a stop nor a short job waits for all the spinners.
+//! have used the least CPU, so that neither a stop nor a short job waits for all the spinners. A share
+//! of the threads' time goes to whoever has waited longest, so that no stream of short jobs starves one
+//! that has computed for long.
+//!
+//! CPU time is compared by classes. A guest of the first class stands where it arrived, so that a short
+//! job, once begun, is finished before the next one begins; all others take turns within their class. By the exact
+//! time, a thousand that spin would soon be level with a short job, and take turns with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -16,30 +22,51 @@ use crate::account::Account;
 use crate::lock::lock;
 use crate::stop::Stop;
 
-/// How far a guest that has used no CPU may overtake one that has used much.
-///
-/// The rank is the time at which a guest became runnable, plus its CPU time up to this bound. So
-/// newcomers go first, and no stream of newcomers holds a heavy guest back for longer than this.
-const HEAD_START: Duration = Duration::from_millis(100);
+/// CPU time of the first class, in ticks. Each further class is as wide as all before it.
+const FIRST_CLASS_TICKS: u32 = 4;
+/// One part in so many of the guest threads' time goes to the guest that has waited longest.
+const SHARE_OF_OLDEST: u32 = 4;
 
 type Body = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Rank in nanoseconds since the queue's origin, then the task's number.
-type Rank = (u64, u64);
+/// A place in one of the orders: nanoseconds, then the task's number.
+type Place = (u64, u64);
+
+/// The class of CPU time used, what orders within it, then the task's number.
+type Rank = (u32, u64, u64);
 
 pub(crate) struct Queue {
     origin: Instant,
     next_number: AtomicU64,
+    /// CPU time of the first class, in nanoseconds.
+    first_class: u64,
+    /// How often the guest that has waited longest gets a slice, in nanoseconds.
+    oldest_interval: u64,
     state: Mutex<State>,
     pushed: Condvar,
 }
 
+/// The tasks that can run, in three orders.
 #[derive(Default)]
 struct State {
-    ready: BTreeMap<Rank, Arc<Task>>,
-    /// Deadline in nanoseconds since the origin and task number, to the rank in `ready`.
-    due: BTreeMap<(u64, u64), Rank>,
+    ready: HashMap<u64, Ready>,
+    by_deadline: BTreeSet<Place>,
+    by_cpu_time: BTreeSet<Rank>,
+    by_age: BTreeSet<Place>,
+    /// From when on the oldest is due for a slice, in nanoseconds since the origin.
+    oldest_at: u64,
     closed: bool,
+}
+
+/// A task in the queue, and where it stands: all in nanoseconds.
+struct Ready {
+    task: Arc<Task>,
+    /// Since the origin; 0 where it was stopped.
+    deadline: u64,
+    /// Of CPU time used.
+    class: u32,
+    /// When it was queued, since the origin.
+    since: u64,
 }
 
 pub(crate) struct Task {
@@ -48,9 +75,6 @@ pub(crate) struct Task {
     account: Arc<Account>,
     status: AtomicU8,
     body: Mutex<Option<Body>>,
-    /// Where the task stands in the queue, for `expedite`. Written under the queue's lock.
-    rank: AtomicU64,
-    deadline: AtomicU64,
 }
 
 /// Waits to be woken.
@@ -65,10 +89,15 @@ const WOKEN: u8 = 3;
 const DONE: u8 = 4;
 
 impl Queue {
-    pub(crate) fn new() -> Arc<Self> {
+    /// A queue for so many threads, whose guests give their thread back at each tick.
+    pub(crate) fn new(threads: usize, tick: Duration) -> Arc<Self> {
+        let first_class = tick.as_nanos() as u64 * u64::from(FIRST_CLASS_TICKS);
+        let oldest_interval = tick.as_nanos() as u64 * u64::from(SHARE_OF_OLDEST) / threads as u64;
         Arc::new(Self {
             origin: Instant::now(),
             next_number: AtomicU64::new(0),
+            first_class,
+            oldest_interval,
             state: Mutex::default(),
             pushed: Condvar::new(),
         })
@@ -86,8 +115,6 @@ impl Queue {
             account,
             status: AtomicU8::new(QUEUED),
             body: Mutex::new(Some(Box::pin(body))),
-            rank: AtomicU64::new(0),
-            deadline: AtomicU64::new(0),
         });
         self.push(task.clone());
         self.pushed.notify_one();
@@ -105,37 +132,37 @@ impl Queue {
     pub(crate) fn close(&self) {
         let dropped = {
             let mut state = lock(&self.state);
+            let dropped = std::mem::take(&mut *state);
             state.closed = true;
-            state.due.clear();
-            std::mem::take(&mut state.ready)
+            dropped
         };
         self.pushed.notify_all();
         // Outside the lock: dropping a task drops its guest.
-        for task in dropped.into_values() {
-            task.discard();
+        for ready in dropped.ready.into_values() {
+            ready.task.discard();
         }
     }
 
     fn push(&self, task: Arc<Task>) {
-        let now = self.since_origin(Instant::now());
-        let head_start = task.account.cpu_time().min(HEAD_START).as_nanos() as u64;
-        let rank = (now + head_start, task.number);
-        let deadline = match task.account.is_urgent() {
+        let account = &task.account;
+        let deadline = match account.is_urgent() {
             true => 0,
-            false => task
-                .account
+            false => account
                 .deadline()
                 .map_or(u64::MAX, |at| self.since_origin(at)),
+        };
+        let ready = Ready {
+            deadline,
+            class: self.class(account.cpu_time()),
+            since: self.since_origin(Instant::now()),
+            task,
         };
         let mut state = lock(&self.state);
         if state.closed {
             drop(state);
-            return task.discard();
+            return ready.task.discard();
         }
-        task.rank.store(rank.0, Ordering::Relaxed);
-        task.deadline.store(deadline, Ordering::Relaxed);
-        state.due.insert((deadline, task.number), rank);
-        state.ready.insert(rank, task);
+        state.insert(ready);
     }
 
     /// The next task to poll; waits for one. None once the queue is closed.
@@ -146,7 +173,7 @@ impl Queue {
                 return None;
             }
             if !state.ready.is_empty() {
-                return state.pop(self.since_origin(Instant::now()));
+                return state.pop(self.since_origin(Instant::now()), self.oldest_interval);
             }
             state = self
                 .pushed
@@ -158,12 +185,17 @@ impl Queue {
     /// Moves a queued task to the front.
     fn expedite(&self, task: &Task) {
         let mut state = lock(&self.state);
-        let old = (task.deadline.load(Ordering::Relaxed), task.number);
         // Not there: it is idle or running, and `push` will see that it is urgent.
-        if let Some(rank) = state.due.remove(&old) {
-            task.deadline.store(0, Ordering::Relaxed);
-            state.due.insert((0, task.number), rank);
+        if let Some(mut ready) = state.remove(task.number) {
+            ready.deadline = 0;
+            state.insert(ready);
         }
+    }
+
+    /// 0 up to the end of the first class, 1 up to twice that, 2 up to four times, and so on.
+    fn class(&self, cpu_time: Duration) -> u32 {
+        let firsts = cpu_time.as_nanos() as u64 / self.first_class;
+        u64::BITS - firsts.leading_zeros()
     }
 
     fn since_origin(&self, at: Instant) -> u64 {
@@ -171,18 +203,45 @@ impl Queue {
     }
 }
 
-impl State {
-    fn pop(&mut self, now: u64) -> Option<Arc<Task>> {
-        if let Some(entry) = self.due.first_entry()
-            && entry.key().0 <= now
-        {
-            let rank = entry.remove();
-            return self.ready.remove(&rank);
+impl Ready {
+    fn rank(&self) -> Rank {
+        match self.class {
+            // In order of arrival, also after it has begun.
+            0 => (0, 0, self.task.number),
+            class => (class, self.since, self.task.number),
         }
-        let (_, task) = self.ready.pop_first()?;
-        self.due
-            .remove(&(task.deadline.load(Ordering::Relaxed), task.number));
-        Some(task)
+    }
+}
+
+impl State {
+    fn insert(&mut self, ready: Ready) {
+        let number = ready.task.number;
+        self.by_deadline.insert((ready.deadline, number));
+        self.by_cpu_time.insert(ready.rank());
+        self.by_age.insert((ready.since, number));
+        self.ready.insert(number, ready);
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Ready> {
+        let ready = self.ready.remove(&number)?;
+        self.by_deadline.remove(&(ready.deadline, number));
+        self.by_cpu_time.remove(&ready.rank());
+        self.by_age.remove(&(ready.since, number));
+        Some(ready)
+    }
+
+    fn pop(&mut self, now: u64, oldest_interval: u64) -> Option<Arc<Task>> {
+        let (deadline, first_due) = *self.by_deadline.first()?;
+        let number = if deadline <= now {
+            first_due
+        } else if self.oldest_at <= now {
+            // From now on, not from when it was due: while the threads were idle, no share was saved up.
+            self.oldest_at = now + oldest_interval;
+            self.by_age.first()?.1
+        } else {
+            self.by_cpu_time.first()?.2
+        };
+        self.remove(number).map(|ready| ready.task)
     }
 }
 
@@ -270,6 +329,13 @@ impl Wake for Task {
 mod tests {
     use super::*;
 
+    /// A queue whose oldest task is never due before the others.
+    fn queue() -> Arc<Queue> {
+        let queue = Queue::new(1, Duration::from_millis(1));
+        lock(&queue.state).oldest_at = u64::MAX;
+        queue
+    }
+
     fn spawn(queue: &Arc<Queue>, account: Account) -> Arc<Task> {
         queue.spawn(Arc::new(account), std::future::pending())
     }
@@ -288,17 +354,56 @@ mod tests {
 
     #[test]
     fn those_that_used_the_least_cpu_come_first_and_the_others_in_turn() {
-        let queue = Queue::new();
-        for ms in [80, 0, 40, 900, 800] {
+        let queue = queue();
+        for ms in [40, 0, 12, 90_000, 15, 3] {
             spawn(&queue, used(Duration::from_millis(ms)));
         }
-        // Beyond the head start, the order of arrival decides.
-        assert_eq!(order(&queue, 5), [1, 2, 0, 3, 4]);
+        // 0 and 3 ms are of one class, and so are 12 and 15.
+        assert_eq!(order(&queue, 6), [1, 5, 2, 4, 0, 3]);
+    }
+
+    #[test]
+    fn classes_double() {
+        let queue = queue();
+        for (us, class) in [
+            (0, 0),
+            (3_999, 0),
+            (4_000, 1),
+            (7_999, 1),
+            (8_000, 2),
+            (15_999, 2),
+            (16_000, 3),
+            (u64::MAX / 1_000, 43),
+        ] {
+            assert_eq!(queue.class(Duration::from_micros(us)), class, "{us}");
+        }
+    }
+
+    /// A short job that has begun goes on before those that came after it, and before all that compute
+    /// for long, whatever these have used.
+    #[test]
+    fn a_short_job_is_finished_before_the_next_one_begins() {
+        let queue = queue();
+        for ms in [5, 4, 6] {
+            spawn(&queue, used(Duration::from_millis(ms)));
+        }
+        let begun = spawn(&queue, Account::default());
+        spawn(&queue, Account::default());
+        for ms in 1..4 {
+            let task = queue.pop().expect("open");
+            assert_eq!(task.number, begun.number, "after {ms} ms");
+            task.account.charge(Duration::from_millis(1));
+            queue.push(task);
+        }
+        let task = queue.pop().expect("open");
+        task.account.charge(Duration::from_millis(1));
+        queue.push(task);
+        assert_eq!(order(&queue, 5), [4, 0, 1, 2, 3], "then it takes turns");
     }
 
     #[test]
     fn those_past_their_deadline_and_those_that_were_stopped_come_before_all() {
-        let queue = Queue::new();
+        let queue = Queue::new(1, Duration::from_millis(1));
         spawn(&queue, Account::default());
         let stopped = spawn(&queue, used(Duration::from_secs(1)));
         let late = used(Duration::from_secs(2));
@@ -311,9 +416,39 @@ mod tests {
         assert_eq!(order(&queue, 4), [1, 2, 0, 3]);
     }
 
+    /// A stream of newcomers must not hold back for ever what has computed for long.
+    #[test]
+    fn whoever_waited_longest_has_a_share() {
+        const SLICE: u64 = 1_000_000;
+        let queue = Queue::new(1, Duration::from_nanos(SLICE));
+        let heavy = spawn(&queue, used(Duration::from_secs(60)));
+        let began = queue.since_origin(Instant::now());
+        let mut turns = Vec::new();
+        for slice in 0..100 {
+            spawn(&queue, Account::default());
+            let task = lock(&queue.state)
+                .pop(began + SLICE * slice, queue.oldest_interval)
+                .expect("there are more");
+            if task.number == heavy.number {
+                turns.push(slice);
+                queue.push(task);
+            }
+        }
+        // Each time behind all that came before it was queued again, of which there are ever more.
+        assert!(turns.len() >= 4, "{turns:?}");
+    }
+
+    #[test]
+    fn all_threads_together_give_the_oldest_its_share() {
+        for (threads, interval) in [(1, 4_000_000), (2, 2_000_000), (8, 500_000)] {
+            let queue = Queue::new(threads, Duration::from_millis(1));
+            assert_eq!(queue.oldest_interval, interval);
+        }
+    }
+
     #[test]
     fn a_task_that_wakes_itself_is_queued_once_and_one_that_waits_is_not() {
-        let queue = Queue::new();
+        let queue = queue();
         let woken = queue.spawn(Arc::default(), async {
             std::future::poll_fn(|cx| {
                 cx.waker().wake_by_ref();
@@ -336,13 +471,19 @@ mod tests {
         assert!(lock(&queue.state).ready.is_empty());
         waiting.wake_by_ref();
         waiting.wake_by_ref();
-        assert_eq!(lock(&queue.state).ready.len(), 1);
-        assert_eq!(lock(&queue.state).due.len(), 1, "both indexes agree");
+        let state = lock(&queue.state);
+        let orders = [
+            state.by_deadline.len(),
+            state.by_cpu_time.len(),
+            state.by_age.len(),
+        ];
+        assert_eq!(orders, [1; 3], "all orders agree");
+        assert_eq!(state.ready.len(), 1);
     }
 
     #[test]
     fn a_panic_ends_its_task_only() {
-        let queue = Queue::new();
+        let queue = queue();
         queue.spawn(Arc::default(), async { panic!("of a test, on purpose") });
         spawn(&queue, Account::default());
         queue.pop().expect("the first").run();
@@ -351,7 +492,7 @@ mod tests {
 
     #[test]
     fn a_closed_queue_drops_its_tasks_and_takes_no_more() {
-        let queue = Queue::new();
+        let queue = queue();
         let held = Arc::new(());
         let body = |held: Arc<()>| async move {
             std::future::pending::<()>().await;

@@ -72,7 +72,7 @@ impl Sandbox {
             compiler: Compiler::new(config.compile.clone(), config.component_bytes_max),
             cache,
             ticker,
-            queue: Queue::new(),
+            queue: Queue::new(config.guest_threads, config.tick),
             slots: Arc::new(Semaphore::new(config.instances_max as usize)),
             client: Arc::new(Client::new(&config.http)?),
             timer: Some(timer),

@@ -63,6 +63,31 @@ fn work(_ctx: &Ctx, input: Span) -> Result<u64, Failure> {
     Ok(rounds)
 }
 
+/// So many rounds of the same computation.
+fn compute(rounds: u64) -> u64 {
+    (0..rounds).fold(1, |number, round| {
+        std::hint::black_box(number.wrapping_mul(31).wrapping_add(round))
+    })
+}
+
+/// Tells that it has begun, and computes so many rounds.
+#[job]
+fn burn(_ctx: &Ctx, rounds: u64) -> Result<u64, Failure> {
+    log::info!("begun");
+    Ok(compute(rounds))
+}
+
+/// Tells that it has begun, and computes for ever; reports progress after each so many rounds, and so
+/// shows when it last ran.
+#[job]
+fn spin(ctx: &Ctx, rounds: u64) -> Result<u64, Failure> {
+    log::info!("begun");
+    loop {
+        std::hint::black_box(compute(rounds));
+        ctx.progress(0.0, None);
+    }
+}
+
 /// How to fail.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Fail {
@@ -255,5 +280,5 @@ fn once(ctx: &Ctx, input: (String, u32)) -> Result<Outcome<()>, Failure> {
 
 hardstop_guest::export!(
     noop, echo, clock, nap, work, fail, snooze, steps, astray, parent, meddler, gather, sum,
-    spawner, brood, swarm, dozer, keyed, once
+    spawner, brood, swarm, dozer, keyed, once, burn, spin
 );

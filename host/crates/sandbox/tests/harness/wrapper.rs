@@ -204,12 +204,16 @@ const HOST: [(&str, &str, &str); 10] = [
   (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
 (core func $subscribe (canon lower (func $clock "subscribe-duration")))
 (core func $block (canon lower (func $poll "[method]pollable.block")))
+(core func $drop (canon resource.drop $pollable))
 (core module $sleep
   (import "clock" "subscribe" (func $subscribe (param i64) (result i32)))
   (import "clock" "block" (func $block (param i32)))
-  (func (export "sleep") (param i64) (call $block (call $subscribe (local.get 0)))))
+  (import "clock" "drop" (func $drop (param i32)))
+  (func (export "sleep") (param i64) (local $pollable i32)
+    (call $block (local.tee $pollable (call $subscribe (local.get 0))))
+    (call $drop (local.get $pollable))))
 (core instance $sleep (instantiate $sleep (with "clock" (instance
-  (export "subscribe" (func $subscribe)) (export "block" (func $block))))))
+  (export "subscribe" (func $subscribe)) (export "block" (func $block)) (export "drop" (func $drop))))))
 "#,
         r#"core:$sleep "sleep""#,
     ),
@@ -263,6 +267,70 @@ const HOST: [(&str, &str, &str); 10] = [
   (export "get" (func $get_stderr)) (export "write" (func $write))))))
 "#,
         r#"core:$writer "stderr""#,
+    ),
+    (
+        "stdout",
+        r#"
+(import "wasi:io/error@0.2.0" (instance $io_error (export "error" (type (sub resource)))))
+(alias export $io_error "error" (type $error))
+(import "wasi:io/streams@0.2.0" (instance $streams
+  (export "output-stream" (type $output (sub resource)))
+  (alias outer 1 $error (type $error'))
+  (export "error" (type $error (eq $error')))
+  (type $stream_error' (variant (case "last-operation-failed" (own $error)) (case "closed")))
+  (export "stream-error" (type $stream_error (eq $stream_error')))
+  (export "[method]output-stream.blocking-write-and-flush" (func (param "self" (borrow $output))
+    (param "contents" (list u8)) (result (result (error $stream_error)))))))
+(alias export $streams "output-stream" (type $output))
+(import "wasi:cli/stdout@0.2.0" (instance $stdout
+  (alias outer 1 $output (type $output'))
+  (export "output-stream" (type $output (eq $output')))
+  (export "get-stdout" (func (result (own $output))))))
+(core func $get_stdout (canon lower (func $stdout "get-stdout")))
+(core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
+  (memory $memory)))
+(core module $writer
+  (import "io" "get" (func $get (result i32)))
+  (import "io" "write" (func $write (param i32 i32 i32 i32)))
+  (global $stream (mut i32) (i32.const 0))
+  (func (export "stdout") (param i32 i32)
+    (if (i32.eqz (global.get $stream)) (then (global.set $stream (call $get))))
+    (call $write (global.get $stream) (local.get 0) (local.get 1) (i32.const 32))))
+(core instance $writer (instantiate $writer (with "io" (instance
+  (export "get" (func $get_stdout)) (export "write" (func $write))))))
+"#,
+        r#"core:$writer "stdout""#,
+    ),
+    (
+        "poll",
+        r#"
+(import "wasi:io/poll@0.2.0" (instance $poll
+  (export "pollable" (type $pollable (sub resource)))
+  (export "poll" (func (param "in" (list (borrow $pollable))) (result (list u32))))))
+(alias export $poll "pollable" (type $pollable))
+(import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+  (alias outer 1 $pollable (type $pollable'))
+  (export "pollable" (type $pollable (eq $pollable')))
+  (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
+(core func $subscribe (canon lower (func $clock "subscribe-duration")))
+(core func $poll (canon lower (func $poll "poll") (memory $memory) (realloc $realloc)))
+(core module $poller
+  (import "libc" "memory" (memory 1))
+  (import "clock" "subscribe" (func $subscribe (param i64) (result i32)))
+  (import "clock" "poll" (func $poll (param i32 i32 i32)))
+  (func (export "poll") (param $count i32) (local $opened i32)
+    (loop $again
+      (i32.store (i32.add (i32.const 4096) (i32.shl (local.get $opened) (i32.const 2)))
+        (call $subscribe (i64.const 0)))
+      (local.set $opened (i32.add (local.get $opened) (i32.const 1)))
+      (br_if $again (i32.lt_u (local.get $opened) (local.get $count))))
+    (loop $again
+      (call $poll (i32.const 4096) (local.get $count) (i32.const 1024))
+      (br $again))))
+(core instance $poller (instantiate $poller (with "libc" (instance $libc)) (with "clock" (instance
+  (export "subscribe" (func $subscribe)) (export "poll" (func $poll))))))
+"#,
+        r#"core:$poller "poll""#,
     ),
     (
         "connect",

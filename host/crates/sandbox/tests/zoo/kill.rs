@@ -1,9 +1,10 @@
 //! How late the stop is. The contract: with 16 guests that spin on two guest threads, each with a
 //! wall deadline of its own, 99 of 100 are gone within 20 ms of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hardstop_domain::{Limits, OutcomeKind};
+use hardstop_sandbox::{Prepared, Profile, Sandbox, SandboxConfig};
 
 use super::*;
 
@@ -86,4 +87,56 @@ async fn sixteen_spinners_are_gone_within_20_ms() {
 async fn sixteen_sleepers_are_gone_within_20_ms() {
     let _alone = alone().await;
     are_gone("sleep", 16, 4).await;
+}
+
+/// How late five stops are, in the middle: of guests that spin up to limits which a tick of 100 ms never meets.
+async fn lateness_between_ticks_us(spin: &Prepared, limited: impl Fn(u64) -> Limits) -> u64 {
+    let mut late = Vec::new();
+    for ms in [110, 130, 150, 170, 190] {
+        let before = waited_for_a_core();
+        let report = spin.run(attempt(limited(ms))).await;
+        let waited_us = (waited_for_a_core() - before).as_micros() as u64;
+        let failed = report.outcome.failure().unwrap();
+        let used_us = match failed.kind {
+            OutcomeKind::TimedOutCpu => report.usage.cpu_us,
+            _ => report.usage.wall_us,
+        };
+        late.push((used_us - ms * 1_000).saturating_sub(waited_us));
+    }
+    percentile(&sorted(late.into_iter()), 50)
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_the_next_tick() {
+    let _alone = alone().await;
+    let sandbox = Sandbox::new(SandboxConfig {
+        guest_threads: 1,
+        instances_max: 1,
+        tick: Duration::from_millis(100),
+        ..config()
+    })
+    .unwrap();
+    let profile = Profile::of(&limits());
+    let spin = sandbox.prepare(&wasm("spin-run"), profile).await.unwrap();
+    let wall = |wall_timeout_ms| Limits {
+        wall_timeout_ms,
+        ..limits()
+    };
+    let cpu = |cpu_time_ms| Limits {
+        cpu_time_ms,
+        ..limits()
+    };
+    let mut seen = Vec::new();
+    while seen.len() < TRIES {
+        // At the next tick they would be 90, 70, 50, 30 and 10 ms late.
+        let late = (
+            lateness_between_ticks_us(&spin, wall).await,
+            lateness_between_ticks_us(&spin, cpu).await,
+        );
+        if late.0.max(late.1) < PROMISE_US {
+            return;
+        }
+        seen.push(late);
+    }
+    panic!("us past the limits of wall and CPU time: {seen:?}");
 }

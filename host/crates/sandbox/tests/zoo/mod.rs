@@ -5,7 +5,9 @@ mod children;
 mod command;
 mod compile;
 mod description;
+mod effects;
 mod file;
+mod hostile;
 mod http;
 mod kill;
 mod limit;
@@ -25,13 +27,15 @@ use hardstop_domain::Outcome;
 use crate::harness::*;
 
 /// The sources of all tests, in which each guest must be named.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 19] = [
     include_str!("capability.rs"),
     include_str!("children.rs"),
     include_str!("compile.rs"),
     include_str!("command.rs"),
     include_str!("description.rs"),
+    include_str!("effects.rs"),
     include_str!("file.rs"),
+    include_str!("hostile.rs"),
     include_str!("kill.rs"),
     include_str!("limit.rs"),
     include_str!("log.rs"),

@@ -1,0 +1,36 @@
+;; Has every effect that a guest can have before it ends: logs, reports progress, starts a chain, and writes
+;; half a line. Then it does what the first character of its input says: 0 completes, 1 snoozes, 2 fails,
+;; 3 traps, and 4 spins.
+(core module $main
+  (import "libc" "memory" (memory 1))
+  (import "libc" "complete" (func $complete (param i32 i32) (result i32)))
+  (import "libc" "fail" (func $fail (param i32 i32) (result i32)))
+  (import "host" "log" (func $log (param i32 i32 i32 i32 i32)))
+  (import "host" "stderr" (func $stderr (param i32 i32)))
+  (import "host" "start" (func $start (param i32 i32 i32 i32 i32 i64 i32 i32 i32)))
+  (import "host" "progress" (func $progress (param f32 i32 i32 i32)))
+  (data (i32.const 512) "said")
+  (data (i32.const 520) "half a line")
+  (data (i32.const 540) "child")
+  (func (export "run") (param $input i32) (param $length i32) (result i32)
+    (local $what i32)
+    (local.set $what (i32.sub (i32.load8_u (local.get $input)) (i32.const 48)))
+    (call $log (i32.const 2) (i32.const 512) (i32.const 4) (i32.const 0) (i32.const 0))
+    (call $stderr (i32.const 520) (i32.const 11))
+    (call $start (i32.const 540) (i32.const 5) (local.get $input) (local.get $length)
+      (i32.const 0) (i64.const 0) (i32.const 0) (i32.const 0) (i32.const 1024))
+    ;; Last, since a test waits for it.
+    (call $progress (f32.const 0.5) (i32.const 1) (i32.const 512) (i32.const 4))
+    (if (i32.eq (local.get $what) (i32.const 0))
+      (then (return (call $complete (local.get $input) (local.get $length)))))
+    (if (i32.eq (local.get $what) (i32.const 1))
+      (then
+        (i32.store8 (i32.const 64) (i32.const 0))
+        (i32.store8 (i32.const 72) (i32.const 2))
+        (i64.store (i32.const 80) (i64.const 1000))
+        (return (i32.const 64))))
+    (if (i32.eq (local.get $what) (i32.const 2))
+      (then (return (call $fail (i32.const 512) (i32.const 4)))))
+    (if (i32.eq (local.get $what) (i32.const 3)) (then (unreachable)))
+    (loop $again (br $again))
+    (unreachable)))
