@@ -24,6 +24,8 @@ macro_rules! migrations {
             "20261121130000_retention",
             "20261121140000_start_chain",
             "20261121170000_usage_detail",
+            "20261121180000_limits",
+            "20261121181000_file",
             "20261121190000_deployments"
         )
     };
