@@ -113,7 +113,8 @@ fn test(args: &[String]) -> Result<()> {
     }
     guest::build()?;
     step("host (a first build takes some minutes)");
-    run(cargo().args(["build", "--package", "hardstop"]))?;
+    // With all that the tests want of dependencies, so that nothing is compiled twice.
+    run(cargo().args(["build", "--workspace", "--all-targets"]))?;
     step("tests");
     run(cargo()
         .args(["test", "--workspace"])

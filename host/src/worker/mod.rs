@@ -147,10 +147,9 @@ impl Shared {
     async fn refresh_catalogue(&self) -> Result<(), StoreError> {
         let types = self.store.types().await?;
         let catalogue = Arc::new(Catalogue::new(types, &self.catalogue()));
-        let entries = catalogue.entries();
-        self.executor
-            .retain(&entries.clone().flat_map(Entry::digests).collect());
-        let components = entries.flat_map(Entry::components);
+        let digests = catalogue.entries().flat_map(|entry| entry.digests());
+        self.executor.retain(&digests.collect());
+        let components = catalogue.entries().flat_map(|entry| entry.components());
         self.health.retain(&components.collect());
         self.tell_what_does_not_fit(&catalogue);
         *self

@@ -116,7 +116,7 @@ const TYPES: &str = r#"
 "#;
 
 /// The imports of `"host"`: name, the component's import, its lowering.
-const HOST: [(&str, &str, &str); 10] = [
+const HOST: [(&str, &str, &str); 12] = [
     (
         "log",
         r#"
