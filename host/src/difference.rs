@@ -92,7 +92,9 @@ fn put(place: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hardstop_domain::{Capabilities, Digest, QuarantinePolicy, RetryPolicy, SnoozePolicy};
+    use hardstop_domain::{
+        Capabilities, Digest, FileRef, Files, QuarantinePolicy, RetryPolicy, SnoozePolicy,
+    };
 
     fn spec() -> TypeSpec {
         TypeSpec {
@@ -108,6 +110,8 @@ mod tests {
             snooze: SnoozePolicy::default(),
             quarantine: QuarantinePolicy::default(),
             capabilities: Capabilities::default(),
+            command: None,
+            files: Files::new(),
         }
     }
 
@@ -122,6 +126,9 @@ mod tests {
         after.retry.larger_memory = Some(256 << 20);
         after.quarantine.enabled = false;
         after.capabilities.chains = true;
+        let (digest, bytes) = (Digest::of(b"{}"), 2);
+        let file = FileRef { digest, bytes };
+        after.files = [("/model.json".to_owned(), file)].into();
         after.input_schema =
             r#"{"properties":{"width":{"type":"number"}},"type":"object","required":["width"]}"#
                 .to_owned();
@@ -145,6 +152,7 @@ mod tests {
         told("capabilities.chains", "false", "true");
         told("input_schema.properties.width.type", "integer", "number");
         told("input_schema.required", "-", "[\"width\"]");
-        assert_eq!(found.len(), 9, "{found:#?}");
+        told("files./model.json.bytes", "-", "2");
+        assert_eq!(found.len(), 11, "{found:#?}");
     }
 }
