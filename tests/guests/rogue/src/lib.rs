@@ -136,7 +136,10 @@ fn trespass(_ctx: &Ctx, _input: Anything) -> Result<(), Failure> {
     ];
     let read = files
         .iter()
-        .filter(|path| std::fs::read(path).is_ok() || std::fs::read_dir(path).is_ok())
+        .filter(|path| {
+            let has_entries = |mut folder: std::fs::ReadDir| folder.next().is_some();
+            std::fs::read(path).is_ok() || std::fs::read_dir(path).is_ok_and(has_entries)
+        })
         .count();
     let written = std::fs::write("/tmp/rogue", "was here").is_ok();
     let variables = std::env::vars().count();

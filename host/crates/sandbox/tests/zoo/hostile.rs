@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use OutcomeKind::*;
 use hardstop_domain::{Capabilities, LimitName, Limits, OutcomeKind, Report};
-use hardstop_sandbox::{Prepared, Profile, Sandbox, SandboxConfig};
+use hardstop_sandbox::{Prepared, Profile, Sandbox, SandboxConfig, adapt};
 
 use super::*;
 
@@ -22,6 +22,8 @@ struct Case {
     kind: OutcomeKind,
     limit: Option<LimitName>,
     memory_bytes_max: u64,
+    /// Where it is not the common one.
+    input: Option<&'static str>,
 }
 
 const fn case(guest: &'static str, kind: OutcomeKind) -> Case {
@@ -30,6 +32,7 @@ const fn case(guest: &'static str, kind: OutcomeKind) -> Case {
         kind,
         limit: None,
         memory_bytes_max: 8 << 20,
+        input: None,
     }
 }
 
@@ -43,6 +46,14 @@ const fn over(guest: &'static str, kind: OutcomeKind, limit: LimitName) -> Case 
 const fn large(case: Case) -> Case {
     Case {
         memory_bytes_max: 64 << 20,
+        ..case
+    }
+}
+
+/// Does what the lines say in its scratch folder.
+const fn files(lines: &'static str, case: Case) -> Case {
+    Case {
+        input: Some(lines),
         ..case
     }
 }
@@ -115,6 +126,16 @@ const CASES: &[Case] = &[
     case("rogue/leave", Trapped),
     case("rogue/abort", Trapped),
     case("rogue/collapse", Trapped),
+    // Commands, and what they leave in their scratch folder.
+    endless("command-spin"),
+    over("command-growth", OutOfMemory, LimitName::Memory),
+    over("command-recurse", StackOverflow, LimitName::Stack),
+    over("command-flood", OutputTooLarge, LimitName::Output),
+    case("random-huge", Trapped),
+    files(
+        "cscratch/f\nw17\nt51\n",
+        over("command-files", LimitExceeded, LimitName::ScratchBytes),
+    ),
     // What was not granted.
     case("start-chains", Denied),
     case("read-config", Denied),
@@ -130,6 +151,7 @@ impl Case {
             cpu_time_ms: 30_000,
             memory_bytes_max: self.memory_bytes_max,
             table_elements_max: 5_000,
+            scratch_bytes_max: 64 << 10,
             ..limits()
         };
         // Those that only time ends get little of it.
@@ -153,7 +175,7 @@ impl Case {
     async fn prepare(&self, sandbox: &Sandbox) -> Prepared {
         let bytes = match self.guest.split_once('/') {
             Some((package, _)) => compiled(package),
-            None => wasm(self.guest),
+            None => adapt(wasm(self.guest)).unwrap(),
         };
         let profile = Profile::of(&self.limits());
         let prepared = sandbox.prepare(&bytes, profile).await;
@@ -167,8 +189,12 @@ impl Case {
         }
         attempt.capabilities = Capabilities {
             chains: self.kind != Denied,
+            scratch: self.input.is_some(),
             ..Capabilities::default()
         };
+        if let Some(input) = self.input {
+            attempt.input = input.to_owned();
+        }
         prepared.run(attempt).await
     }
 
@@ -200,6 +226,11 @@ impl Case {
                 limits.children_max,
             ),
             ("output", usage.output_bytes, output_max),
+            (
+                "scratch",
+                usage.detail.scratch_bytes_peak,
+                limits.scratch_bytes_max,
+            ),
             ("fuel", usage.fuel.unwrap_or(0), limits.fuel.unwrap_or(0)),
             (
                 "wall",
