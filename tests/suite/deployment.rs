@@ -333,7 +333,7 @@ fn deployments_are_listed_and_compared(kind: Kind) {
     for line in [
         "nap:\n",
         "    limits.memory: 8MiB -> 16MiB\n",
-        "    limits.wall_timeout: 60s -> 30s\n",
+        "    limits.wall_timeout: 1m -> 30s\n",
         "    quarantine.enabled: true -> false\n",
         "    component: sha256:",
         "noop: added\n",
