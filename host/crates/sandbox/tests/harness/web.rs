@@ -85,7 +85,7 @@ impl World {
                 source: Arc::new(Canary),
             },
             http,
-            ..SandboxConfig::default()
+            ..super::config()
         });
         Self {
             sandbox: sandbox.unwrap(),
