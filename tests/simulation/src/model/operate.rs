@@ -1,6 +1,6 @@
 //! What people do to jobs, and what follows when chains close.
 
-use hardstop_domain::{JobId, OutcomeKind, State};
+use hardstop_domain::{ChainId, JobId, OutcomeKind, State};
 use hardstop_store::{Cancelled, Retried};
 
 use super::{Job, Model};
@@ -29,7 +29,10 @@ impl Model {
         let state = job.state;
         match state {
             State::Scheduled => {}
-            State::Discarded | State::Cancelled if !self.has_rival(job) => {
+            State::Discarded | State::Cancelled => {
+                if let Some(rival) = self.rival(job) {
+                    return Retried::KeyTaken(rival);
+                }
                 let job = self.job_mut(id);
                 job.attempt = 0;
                 job.rescues = 0;
@@ -65,14 +68,14 @@ impl Model {
         }
     }
 
-    /// Whether another open chain holds the key of this job's chain.
-    fn has_rival(&self, job: &Job) -> bool {
-        let key = &self.chains[&job.chain].key;
-        key.is_some()
-            && self
-                .chains
-                .iter()
-                .any(|(id, other)| *id != job.chain && other.key == *key && self.is_open(*id))
+    /// The other open chain that holds the key of this job's chain.
+    fn rival(&self, job: &Job) -> Option<ChainId> {
+        let key = self.chains[&job.chain].key.as_ref()?;
+        let mut others = self.chains.iter();
+        let rival = others.find(|(id, other)| {
+            **id != job.chain && other.key.as_ref() == Some(key) && self.is_open(**id)
+        });
+        rival.map(|(id, _)| *id)
     }
 
     pub(super) fn finish_cancelled(&mut self, id: JobId) {

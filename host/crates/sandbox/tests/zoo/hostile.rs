@@ -50,10 +50,10 @@ const fn large(case: Case) -> Case {
     }
 }
 
-/// Does what the lines say in its scratch folder.
-const fn files(lines: &'static str, case: Case) -> Case {
+/// Does what its input says, and has a scratch folder.
+const fn told(input: &'static str, case: Case) -> Case {
     Case {
-        input: Some(lines),
+        input: Some(input),
         ..case
     }
 }
@@ -130,9 +130,12 @@ const CASES: &[Case] = &[
     endless("command-spin"),
     over("command-growth", OutOfMemory, LimitName::Memory),
     over("command-recurse", StackOverflow, LimitName::Stack),
-    over("command-flood", OutputTooLarge, LimitName::Output),
+    told(
+        "1",
+        over("command-flood", OutputTooLarge, LimitName::Output),
+    ),
     case("random-huge", Trapped),
-    files(
+    told(
         "cscratch/f\nw17\nt51\n",
         over("command-files", LimitExceeded, LimitName::ScratchBytes),
     ),
