@@ -17,7 +17,11 @@ use sandbox::structure::{OutlineError, Part, StructureLimits, outline};
 fuzz_target!(|wasm: &[u8]| {
     let limits = StructureLimits::default();
     // A mutation seldom leaves the header whole, and nothing else is looked at without one.
-    let headed = [b"\0asm\x0d\0\x01\0".as_slice(), wasm.get(8..).unwrap_or_default()].concat();
+    let headed = [
+        b"\0asm\x0d\0\x01\0".as_slice(),
+        wasm.get(8..).unwrap_or_default(),
+    ]
+    .concat();
     for wasm in [wasm, &headed] {
         match outline(wasm, &limits) {
             Ok(outline) => {

@@ -37,7 +37,10 @@ fuzz_target!(|text: &str| {
         if let Ok(limits) = Limits::for_type(&ceiling, &type_.limits) {
             for name in LimitName::ALL {
                 let (value, top) = (limits.get(name), ceiling.get(name));
-                assert!(top.is_none_or(|top| value.is_some_and(|value| value <= top)), "{name}");
+                assert!(
+                    top.is_none_or(|top| value.is_some_and(|value| value <= top)),
+                    "{name}"
+                );
                 let _ = value.map(|value| name.format(value));
             }
         }

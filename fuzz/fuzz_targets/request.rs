@@ -29,7 +29,11 @@ fuzz_target!(|text: &str| {
         // Written as a v6 address, a v4 address is what it was.
         if let IpAddr::V4(v4) = address {
             let mapped = IpAddr::V6(v4.to_ipv6_mapped());
-            assert_eq!(not_public(mapped).is_some(), not_public(address).is_some(), "{address}");
+            assert_eq!(
+                not_public(mapped).is_some(),
+                not_public(address).is_some(),
+                "{address}"
+            );
         }
         if address.is_loopback() || address.is_unspecified() || address.is_multicast() {
             assert!(not_public(address).is_some(), "{address}");
@@ -51,7 +55,11 @@ fn check_match(rule: &HttpRule, target: &HttpTarget, path: &str) {
     assert!(rule.overlaps(&exact), "{rule} {origin}");
     let text = rule.to_string();
     let after_scheme = text.split_once("://").map_or("", |(_, rest)| rest);
-    if !after_scheme.contains('/') {
+    // The root is no limit: every path is below it.
+    if after_scheme
+        .split_once('/')
+        .is_none_or(|(_, path)| path.is_empty())
+    {
         return;
     }
     let decoded = path
@@ -64,8 +72,15 @@ fn check_match(rule: &HttpRule, target: &HttpTarget, path: &str) {
         .replace("%5c", "/")
         .replace('\\', "/");
     let mut depth = 0;
-    for part in decoded.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        depth += if part.split(';').next() == Some("..") { -1 } else { 1 };
+    for part in decoded
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+    {
+        depth += if part.split(';').next() == Some("..") {
+            -1
+        } else {
+            1
+        };
         assert!(depth > 0, "{rule}: {path}");
     }
 }
