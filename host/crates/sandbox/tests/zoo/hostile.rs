@@ -367,6 +367,9 @@ async fn leave_nothing_behind() {
         all.push((case, case.prepare(&sandbox).await));
     }
     // Once all round, so that what is made once is there.
+    for (_, url, kind) in peers() {
+        meet(&url, kind, 2 * AT_ONCE).await;
+    }
     for (case, prepared) in &all {
         repeat(case, prepared, 2 * AT_ONCE).await;
     }
@@ -386,6 +389,15 @@ async fn leave_nothing_behind() {
         );
         after.assert_no_more_than(&before, case.guest);
     }
+    for (name, url, kind) in peers() {
+        let began = Instant::now();
+        meet(&url, kind, attempts.min(100)).await;
+        let before = Holdings::settled(None).await;
+        meet(&url, kind, attempts).await;
+        let after = Holdings::settled(Some(&before)).await;
+        println!("{attempts} x {name}: {:?}", began.elapsed());
+        after.assert_no_more_than(&before, name);
+    }
     let last = Holdings::settled(Some(&first)).await;
     println!("after: {last:?}");
     last.assert_no_more_than(&first, "all of them");
@@ -397,6 +409,74 @@ async fn repeat(case: &Case, prepared: &Prepared, attempts: usize) {
     let mut reports = runs.buffer_unordered(AT_ONCE);
     while let Some(report) = reports.next().await {
         case.check(&report);
+    }
+}
+
+/// Peers on the network that mean harm: a name, a URL, and how an attempt that asks there ends.
+fn peers() -> Vec<(&'static str, String, OutcomeKind)> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let silent = web::serve(|mut stream| async move {
+        let mut buffer = [0; 4096];
+        while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+    });
+    let drips = |head: &'static str| {
+        web::serve(move |mut stream| async move {
+            web::read_head(&mut stream).await;
+            let mut sent = stream.write_all(head.as_bytes()).await;
+            while sent.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                sent = stream.write_all(b"x").await;
+            }
+        })
+    };
+    let endless = web::serve(|mut stream| async move {
+        web::read_head(&mut stream).await;
+        let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        while sent.is_ok() {
+            sent = stream.write_all(&[b'x'; 4096]).await;
+        }
+    });
+    let at = |host: &str, port: u16| format!("http://{host}:{port}");
+    vec![
+        ("no answer", at("127.0.0.1", silent), TimedOutWall),
+        (
+            "a head that drips",
+            at("127.0.0.1", drips("HTTP/1.1 200 OK\r\nx: ")),
+            TimedOutWall,
+        ),
+        (
+            "a body that drips",
+            at("127.0.0.1", drips("HTTP/1.1 200 OK\r\n\r\n")),
+            TimedOutWall,
+        ),
+        ("a body without end", at("127.0.0.1", endless), FailedFatal),
+        (
+            "a look-up without end",
+            at("silent.test", silent),
+            TimedOutWall,
+        ),
+    ]
+}
+
+/// So many attempts that ask there, each of which must end so.
+async fn meet(url: &str, kind: OutcomeKind, attempts: usize) {
+    use futures::StreamExt;
+    let wall_timeout_ms = match kind {
+        TimedOutWall => 50,
+        _ => 60_000,
+    };
+    let limits = Limits {
+        wall_timeout_ms,
+        http_response_bytes_max: 64 << 10,
+        ..limits()
+    };
+    let allowed = web::may_reach(&[url.to_owned()]);
+    let input = serde_json::json!({ "url": url });
+    let runs =
+        (0..attempts).map(|_| web::handle("fetch", input.clone(), allowed.clone(), limits.clone()));
+    let mut reports = futures::stream::iter(runs).buffer_unordered(AT_ONCE);
+    while let Some(report) = reports.next().await {
+        assert_eq!(report.outcome.kind(), kind, "{url}: {report:#?}");
     }
 }
 
