@@ -76,9 +76,12 @@ fn files_are_part_of_the_deployment(kind: Kind) {
         deploy("\"/etc/model.json\" = \"model.json\"").good();
         // It is in the database now.
         std::fs::remove_file(&model).unwrap();
-        let read = db.start("cat", r#""etc/model.json""#);
-        let job = db.wait_state(&read, "completed");
-        assert_eq!(job["output"].to_string(), text);
+        // A worker hears of a deployment in a moment, and runs what was in force until then.
+        hardstop_tests::wait_for("an attempt that reads the new file", || {
+            let read = db.start("cat", r#""etc/model.json""#);
+            let job = db.wait_state(&read, "completed");
+            (job["output"].to_string() == text).then_some(())
+        });
     }
     let shown = db.run(&["type", "show", "cat"]).good().stdout;
     assert!(shown.contains("/etc/model.json (13B)"), "{shown}");
