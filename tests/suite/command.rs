@@ -78,9 +78,10 @@ fn files_are_part_of_the_deployment(kind: Kind) {
         std::fs::remove_file(&model).unwrap();
         // A worker hears of a deployment in a moment, and runs what was in force until then.
         hardstop_tests::wait_for("an attempt that reads the new file", || {
-            let read = db.start("cat", r#""etc/model.json""#);
-            let job = db.wait_state(&read, "completed");
-            (job["output"].to_string() == text).then_some(())
+            let id = db.start("cat", r#""etc/model.json""#);
+            let job = db.wait_state(&id, "completed");
+            let read = job["output"].to_string();
+            (read == text).then_some(())
         });
     }
     let shown = db.run(&["type", "show", "cat"]).good().stdout;
