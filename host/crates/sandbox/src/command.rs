@@ -1,19 +1,13 @@
 //! A WASI command as a job: what it is started with, what it writes, and what its exit means.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hardstop_domain::command::{Command, CommandOutput};
 use hardstop_domain::{Failure, LimitName, Limits, Outcome, OutcomeKind};
-use tokio::io::AsyncWrite;
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
-use wasmtime_wasi::{WasiCtxBuilder, async_trait};
 
 use crate::binding::hardstop::job::types as wit;
 use crate::guest::Remains;
@@ -22,7 +16,7 @@ use crate::json;
 use crate::lock::lock;
 use crate::outcome::{hit, of_limit};
 use crate::redaction::Redactor;
-use crate::stdio::WRITE_BYTES_MAX;
+use crate::stdio::{Outlet, Sink};
 
 /// How much of an output that cannot be used is shown, in bytes.
 const OUTPUT_BYTES_SHOWN: usize = 80;
@@ -73,7 +67,7 @@ impl Invocation {
         builder
             .env("HARDSTOP_DEADLINE_MS", left.as_millis().to_string())
             .stdin(MemoryInputPipe::new(self.input.clone()))
-            .stdout(Output(self.written.clone()));
+            .stdout(Outlet(Output(self.written.clone())));
     }
 
     /// How much the command has tried to write to standard output, in bytes.
@@ -94,11 +88,13 @@ struct Written {
 #[error("wrote more to standard output than limit `output`")]
 pub(crate) struct OutputOverflow;
 
-/// Standard output of a command. Always ready.
+/// Standard output of a command.
 #[derive(Clone)]
 struct Output(Arc<Mutex<Written>>);
 
-impl Output {
+impl Sink for Output {
+    type Error = OutputOverflow;
+
     fn take(&self, bytes: &[u8]) -> Result<(), OutputOverflow> {
         let mut written = lock(&self.0);
         written.asked += bytes.len() as u64;
@@ -107,63 +103,6 @@ impl Output {
         }
         written.bytes.extend_from_slice(bytes);
         Ok(())
-    }
-}
-
-impl IsTerminal for Output {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for Output {
-    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-}
-
-#[async_trait]
-impl Pollable for Output {
-    async fn ready(&mut self) {}
-}
-
-impl OutputStream for Output {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.take(&bytes)
-            .map_err(|error| StreamError::Trap(wasmtime::Error::new(error)))
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_BYTES_MAX)
-    }
-}
-
-impl AsyncWrite for Output {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(match self.take(bytes) {
-            Ok(()) => Ok(bytes.len()),
-            Err(error) => Err(io::Error::other(error)),
-        })
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }
 

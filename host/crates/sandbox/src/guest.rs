@@ -17,7 +17,7 @@ use crate::children::Children;
 use crate::command::Invocation;
 use crate::deadline::{Deadline, Ended};
 use crate::determinism::Seed;
-use crate::filesystem::{FileTree, Filesystem, Quota, Volume};
+use crate::filesystem::{FileTree, Filesystem, Volume};
 use crate::journal::{Journal, Said, Watch};
 use crate::limiter::{Limiter, Refused};
 use crate::lock::lock;
@@ -109,11 +109,6 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
         .host_call_bytes_max
         .max(limits.output_bytes_max + HOSTCALL_BYTES_SLACK);
     let redactor = grant.secrets.redactor();
-    let quota = grant.capabilities.scratch.then(|| Quota {
-        bytes_max: limits.scratch_bytes_max,
-        files_max: limits.scratch_files_max,
-        folder: prepared.shared.config.scratch_dir.clone(),
-    });
     let state = State::new(Parts {
         limiter: Limiter::new(&limits, ceiling),
         journal: Journal::new(&limits, started, watch, redactor),
@@ -125,10 +120,8 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
         invocation,
         files,
         seed,
-        quota,
         limits: limits.clone(),
-        client: prepared.shared.client.clone(),
-        secret_config: prepared.shared.config.secrets.clone(),
+        shared: prepared.shared.clone(),
     });
     let mut store = Store::new(&prepared.class.engine, state);
     store.limiter(|state| &mut state.limiter);

@@ -14,12 +14,13 @@ use crate::children::Children;
 use crate::command::Invocation;
 use crate::determinism::Seed;
 use crate::filesystem::{FileTree, Filesystem, Quota};
-use crate::http::{Client, Meter, Order, Session, Tally};
+use crate::http::{Meter, Order, Session, Tally};
 use crate::journal::{Journal, Stream};
 use crate::limiter::Limiter;
 use crate::refusal::Refusals;
-use crate::secret::{SecretConfig, Secrets};
-use crate::stdio::LogStream;
+use crate::sandbox::Shared;
+use crate::secret::Secrets;
+use crate::stdio::{Log, Outlet};
 
 /// How many entries of the host's table one handle of a guest may take: a pollable has one, what it waits for
 /// has another, and that may belong to a third.
@@ -34,8 +35,6 @@ pub(crate) struct State {
     pub(crate) grant: Grant,
     pub(crate) children: Children,
     pub(crate) refusals: Refusals,
-    /// The operator's side of secrets, for refusals.
-    pub(crate) secret_config: SecretConfig,
     pub(crate) account: Arc<Account>,
     /// Where the guest was at one of the last ticks before its limit.
     pub(crate) snapshot: Snapshot,
@@ -45,22 +44,17 @@ pub(crate) struct State {
     pub(crate) files: FileTree,
     /// Where its clocks and random numbers come from, where they are to be the same in each run.
     pub(crate) seed: Option<Seed>,
-    /// What it may keep in its scratch folder, where it has the grant for one.
-    pub(crate) quota: Option<Quota>,
     /// Made when the guest first asks for it.
     pub(crate) filesystem: Option<Filesystem>,
     deadline: Instant,
     pub(crate) table: ResourceTable,
     /// Built when the guest first asks for it: many handlers never do.
     wasi: Option<WasiCtx>,
-    http: Http,
-}
-
-/// What a guest's requests need. The session is made with the first one.
-struct Http {
-    client: Arc<Client>,
+    /// Made with the first request.
+    http: Option<(Session, Arc<Meter>)>,
     limits: Limits,
-    session: Option<(Session, Arc<Meter>)>,
+    /// What all attempts share.
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What the guest may do, and in whose name.
@@ -95,10 +89,8 @@ pub(crate) struct Parts {
     pub(crate) invocation: Option<Invocation>,
     pub(crate) files: FileTree,
     pub(crate) seed: Option<Seed>,
-    pub(crate) quota: Option<Quota>,
     pub(crate) limits: Limits,
-    pub(crate) client: Arc<Client>,
-    pub(crate) secret_config: SecretConfig,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl State {
@@ -112,30 +104,31 @@ impl State {
             grant: parts.grant,
             children: parts.children,
             refusals: Refusals::default(),
-            secret_config: parts.secret_config,
             account: parts.account,
             snapshot: parts.snapshot,
             invocation: parts.invocation,
             files: parts.files,
             seed: parts.seed,
-            quota: parts.quota,
             filesystem: None,
             deadline: parts.deadline,
             table,
             wasi: None,
-            http: Http {
-                client: parts.client,
-                limits: parts.limits,
-                session: None,
-            },
+            http: None,
+            limits: parts.limits,
+            shared: parts.shared,
         }
     }
 
     /// The files that the guest sees.
     pub(crate) fn filesystem(&mut self) -> &Filesystem {
-        let (files, quota) = (&self.files, &mut self.quota);
-        self.filesystem
-            .get_or_insert_with(|| Filesystem::new(files, quota.take()))
+        self.filesystem.get_or_insert_with(|| {
+            let quota = self.grant.capabilities.scratch.then(|| Quota {
+                bytes_max: self.limits.scratch_bytes_max,
+                files_max: self.limits.scratch_files_max,
+                folder: self.shared.config.scratch_dir.clone(),
+            });
+            Filesystem::new(&self.files, quota)
+        })
     }
 
     /// Records a refused call, and hands out the text for the guest.
@@ -147,15 +140,10 @@ impl State {
 
     /// The state of the guest's requests, and its handles.
     pub(crate) fn http_session(&mut self) -> (&mut Session, &mut ResourceTable) {
-        let Http {
-            client,
-            limits,
-            session,
-        } = &mut self.http;
-        let (session, _) = session.get_or_insert_with(|| {
-            let meter = Meter::new(limits.clone());
+        let (session, _) = self.http.get_or_insert_with(|| {
+            let meter = Meter::new(self.limits.clone());
             let order = Order {
-                client: client.clone(),
+                client: self.shared.client.clone(),
                 type_name: self.grant.name().to_owned(),
                 allow: self.grant.capabilities.http.allow.clone(),
                 secrets: self.grant.secrets.clone(),
@@ -163,14 +151,14 @@ impl State {
                 meter: meter.clone(),
                 refusals: self.refusals.clone(),
             };
-            (Session::new(order, limits.http_connections_max), meter)
+            (Session::new(order, self.limits.http_connections_max), meter)
         });
         (session, &mut self.table)
     }
 
     /// What the guest's requests came to, and the first of their limits that was reached.
     pub(crate) fn http_tally(&self) -> (Tally, Option<LimitHit>) {
-        match &self.http.session {
+        match &self.http {
             Some((_, meter)) => meter.read(),
             None => (Tally::default(), None),
         }
@@ -209,9 +197,11 @@ fn context(
     seed: Option<&Seed>,
     deadline: Instant,
 ) -> WasiCtx {
-    let stream = |stream| LogStream {
-        journal: journal.clone(),
-        stream,
+    let stream = |stream| {
+        Outlet(Log {
+            journal: journal.clone(),
+            stream,
+        })
     };
     let mut builder = WasiCtx::builder();
     builder

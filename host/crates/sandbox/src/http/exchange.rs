@@ -64,12 +64,7 @@ impl Exchange {
         };
         let (permit, stream) = match connected {
             Ok(connected) => connected,
-            Err(error) => {
-                // The request is over before the guest hears of it.
-                self.open = None;
-                let _ = answer.send(Err(error));
-                return;
-            }
+            Err(error) => return self.fail(answer, error),
         };
         let frames = self.transfer(stream, request, answer).await;
         // The connection is gone; its place goes before the guest sees the end of the body.
@@ -190,6 +185,7 @@ impl Exchange {
         }
     }
 
+    /// Ends the request, before the guest hears of it.
     fn fail(&mut self, answer: Answer, error: Error) {
         self.open = None;
         let _ = answer.send(Err(error));

@@ -13,7 +13,7 @@ impl Host for State {
         }
         let asked = self.grant.capabilities.secrets.get(&name).copied();
         let of_type = self.grant.type_name.as_ref();
-        let refusal = self.secret_config.refusal(of_type, asked, &name);
+        let refusal = self.shared.config.secrets.refusal(of_type, asked, &name);
         Err(self.refuse(refusal))
     }
 }

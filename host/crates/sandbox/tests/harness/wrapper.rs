@@ -115,6 +115,67 @@ const TYPES: &str = r#"
 (alias export $types "failure" (type $failure))
 "#;
 
+/// The import of the clock that pollables come from. `$pollable` is there already.
+macro_rules! clock {
+    () => {
+        r#"(import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+  (alias outer 1 $pollable (type $pollable'))
+  (export "pollable" (type $pollable (eq $pollable')))
+  (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
+(core func $subscribe (canon lower (func $clock "subscribe-duration")))
+"#
+    };
+}
+
+/// The import of a standard stream, and a function that writes to it.
+macro_rules! stream {
+    ($name:literal) => {
+        (
+            $name,
+            concat!(
+                r#"
+(import "wasi:io/error@0.2.0" (instance $io_error (export "error" (type (sub resource)))))
+(alias export $io_error "error" (type $error))
+(import "wasi:io/streams@0.2.0" (instance $streams
+  (export "output-stream" (type $output (sub resource)))
+  (alias outer 1 $error (type $error'))
+  (export "error" (type $error (eq $error')))
+  (type $stream_error' (variant (case "last-operation-failed" (own $error)) (case "closed")))
+  (export "stream-error" (type $stream_error (eq $stream_error')))
+  (export "[method]output-stream.blocking-write-and-flush" (func (param "self" (borrow $output))
+    (param "contents" (list u8)) (result (result (error $stream_error)))))))
+(alias export $streams "output-stream" (type $output))
+(import "wasi:cli/"#,
+                $name,
+                r#"@0.2.0" (instance $standard
+  (alias outer 1 $output (type $output'))
+  (export "output-stream" (type $output (eq $output')))
+  (export "get-"#,
+                $name,
+                r#"" (func (result (own $output))))))
+(core func $get_stream (canon lower (func $standard "get-"#,
+                $name,
+                r#"")))
+(core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
+  (memory $memory)))
+(core module $writer
+  (import "io" "get" (func $get (result i32)))
+  (import "io" "write" (func $write (param i32 i32 i32 i32)))
+  (global $stream (mut i32) (i32.const 0))
+  (func (export ""#,
+                $name,
+                r#"") (param i32 i32)
+    (if (i32.eqz (global.get $stream)) (then (global.set $stream (call $get))))
+    (call $write (global.get $stream) (local.get 0) (local.get 1) (i32.const 32))))
+(core instance $writer (instantiate $writer (with "io" (instance
+  (export "get" (func $get_stream)) (export "write" (func $write))))))
+"#
+            ),
+            concat!("core:$writer \"", $name, "\""),
+        )
+    };
+}
+
 /// The imports of `"host"`: name, the component's import, its lowering.
 const HOST: [(&str, &str, &str); 12] = [
     (
@@ -193,17 +254,15 @@ const HOST: [(&str, &str, &str); 12] = [
     ),
     (
         "sleep",
-        r#"
+        concat!(
+            r#"
 (import "wasi:io/poll@0.2.0" (instance $poll
   (export "pollable" (type $pollable (sub resource)))
   (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
 (alias export $poll "pollable" (type $pollable))
-(import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
-  (alias outer 1 $pollable (type $pollable'))
-  (export "pollable" (type $pollable (eq $pollable')))
-  (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
-(core func $subscribe (canon lower (func $clock "subscribe-duration")))
-(core func $block (canon lower (func $poll "[method]pollable.block")))
+"#,
+            clock!(),
+            r#"(core func $block (canon lower (func $poll "[method]pollable.block")))
 (core func $drop (canon resource.drop $pollable))
 (core module $sleep
   (import "clock" "subscribe" (func $subscribe (param i64) (result i32)))
@@ -214,106 +273,40 @@ const HOST: [(&str, &str, &str); 12] = [
     (call $drop (local.get $pollable))))
 (core instance $sleep (instantiate $sleep (with "clock" (instance
   (export "subscribe" (func $subscribe)) (export "block" (func $block)) (export "drop" (func $drop))))))
-"#,
+"#
+        ),
         r#"core:$sleep "sleep""#,
     ),
     (
         "handle",
-        r#"
+        concat!(
+            r#"
 (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))
 (alias export $poll "pollable" (type $pollable))
-(import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
-  (alias outer 1 $pollable (type $pollable'))
-  (export "pollable" (type $pollable (eq $pollable')))
-  (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
-(core func $subscribe (canon lower (func $clock "subscribe-duration")))
-(core module $holder
+"#,
+            clock!(),
+            r#"(core module $holder
   (import "clock" "subscribe" (func $subscribe (param i64) (result i32)))
   (func (export "handle") (drop (call $subscribe (i64.const 0)))))
 (core instance $holder (instantiate $holder (with "clock" (instance
   (export "subscribe" (func $subscribe))))))
-"#,
+"#
+        ),
         r#"core:$holder "handle""#,
     ),
-    (
-        "stderr",
-        r#"
-(import "wasi:io/error@0.2.0" (instance $io_error (export "error" (type (sub resource)))))
-(alias export $io_error "error" (type $error))
-(import "wasi:io/streams@0.2.0" (instance $streams
-  (export "output-stream" (type $output (sub resource)))
-  (alias outer 1 $error (type $error'))
-  (export "error" (type $error (eq $error')))
-  (type $stream_error' (variant (case "last-operation-failed" (own $error)) (case "closed")))
-  (export "stream-error" (type $stream_error (eq $stream_error')))
-  (export "[method]output-stream.blocking-write-and-flush" (func (param "self" (borrow $output))
-    (param "contents" (list u8)) (result (result (error $stream_error)))))))
-(alias export $streams "output-stream" (type $output))
-(import "wasi:cli/stderr@0.2.0" (instance $stderr
-  (alias outer 1 $output (type $output'))
-  (export "output-stream" (type $output (eq $output')))
-  (export "get-stderr" (func (result (own $output))))))
-(core func $get_stderr (canon lower (func $stderr "get-stderr")))
-(core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
-  (memory $memory)))
-(core module $writer
-  (import "io" "get" (func $get (result i32)))
-  (import "io" "write" (func $write (param i32 i32 i32 i32)))
-  (global $stream (mut i32) (i32.const 0))
-  (func (export "stderr") (param i32 i32)
-    (if (i32.eqz (global.get $stream)) (then (global.set $stream (call $get))))
-    (call $write (global.get $stream) (local.get 0) (local.get 1) (i32.const 32))))
-(core instance $writer (instantiate $writer (with "io" (instance
-  (export "get" (func $get_stderr)) (export "write" (func $write))))))
-"#,
-        r#"core:$writer "stderr""#,
-    ),
-    (
-        "stdout",
-        r#"
-(import "wasi:io/error@0.2.0" (instance $io_error (export "error" (type (sub resource)))))
-(alias export $io_error "error" (type $error))
-(import "wasi:io/streams@0.2.0" (instance $streams
-  (export "output-stream" (type $output (sub resource)))
-  (alias outer 1 $error (type $error'))
-  (export "error" (type $error (eq $error')))
-  (type $stream_error' (variant (case "last-operation-failed" (own $error)) (case "closed")))
-  (export "stream-error" (type $stream_error (eq $stream_error')))
-  (export "[method]output-stream.blocking-write-and-flush" (func (param "self" (borrow $output))
-    (param "contents" (list u8)) (result (result (error $stream_error)))))))
-(alias export $streams "output-stream" (type $output))
-(import "wasi:cli/stdout@0.2.0" (instance $stdout
-  (alias outer 1 $output (type $output'))
-  (export "output-stream" (type $output (eq $output')))
-  (export "get-stdout" (func (result (own $output))))))
-(core func $get_stdout (canon lower (func $stdout "get-stdout")))
-(core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
-  (memory $memory)))
-(core module $writer
-  (import "io" "get" (func $get (result i32)))
-  (import "io" "write" (func $write (param i32 i32 i32 i32)))
-  (global $stream (mut i32) (i32.const 0))
-  (func (export "stdout") (param i32 i32)
-    (if (i32.eqz (global.get $stream)) (then (global.set $stream (call $get))))
-    (call $write (global.get $stream) (local.get 0) (local.get 1) (i32.const 32))))
-(core instance $writer (instantiate $writer (with "io" (instance
-  (export "get" (func $get_stdout)) (export "write" (func $write))))))
-"#,
-        r#"core:$writer "stdout""#,
-    ),
+    stream!("stderr"),
+    stream!("stdout"),
     (
         "poll",
-        r#"
+        concat!(
+            r#"
 (import "wasi:io/poll@0.2.0" (instance $poll
   (export "pollable" (type $pollable (sub resource)))
   (export "poll" (func (param "in" (list (borrow $pollable))) (result (list u32))))))
 (alias export $poll "pollable" (type $pollable))
-(import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
-  (alias outer 1 $pollable (type $pollable'))
-  (export "pollable" (type $pollable (eq $pollable')))
-  (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
-(core func $subscribe (canon lower (func $clock "subscribe-duration")))
-(core func $poll (canon lower (func $poll "poll") (memory $memory) (realloc $realloc)))
+"#,
+            clock!(),
+            r#"(core func $poll (canon lower (func $poll "poll") (memory $memory) (realloc $realloc)))
 (core module $poller
   (import "libc" "memory" (memory 1))
   (import "clock" "subscribe" (func $subscribe (param i64) (result i32)))
@@ -329,7 +322,8 @@ const HOST: [(&str, &str, &str); 12] = [
       (br $again))))
 (core instance $poller (instantiate $poller (with "libc" (instance $libc)) (with "clock" (instance
   (export "subscribe" (func $subscribe)) (export "poll" (func $poll))))))
-"#,
+"#
+        ),
         r#"core:$poller "poll""#,
     ),
     (
