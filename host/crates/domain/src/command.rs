@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How many bytes all arguments and all of the environment may come to, each with an end of one byte.
@@ -13,7 +14,7 @@ const RESERVED: [&str; 2] = ["HARDSTOP_", "TRACEPARENT"];
 ///
 /// The job's input is on standard input, its output is what the command writes to standard output, and
 /// what it writes to standard error goes into the log. Exit code 0 is a completed job.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Command {
     /// The arguments after the program's name, which is the type's.
@@ -27,7 +28,7 @@ pub struct Command {
 }
 
 /// What a command writes to standard output.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandOutput {
     /// JSON text, which is the job's output. Nothing at all stands for `null`.

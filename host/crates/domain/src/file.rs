@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
@@ -21,7 +22,7 @@ const SCRATCH: &str = "/scratch";
 pub type Files = BTreeMap<String, FileRef>;
 
 /// What a file holds: the bytes are stored once for each digest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileRef {
     /// Of its bytes.
     pub digest: Digest,

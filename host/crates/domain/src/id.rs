@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -18,7 +19,7 @@ pub struct ParseIdError {
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident, $expected:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 
@@ -59,6 +60,11 @@ uuid_id! {
     ReplayId, "a replay id (`hardstop dead-letter replays` shows them)"
 }
 
+uuid_id! {
+    /// A token of the HTTP API. UUIDv7.
+    TokenId, "a token id (`hardstop token list` shows them)"
+}
+
 impl From<JobId> for ChainId {
     fn from(id: JobId) -> Self {
         Self(id.0)
@@ -73,12 +79,16 @@ impl From<ChainId> for JobId {
 }
 
 /// A job type's number in one database. Names are what people use; rows carry this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct TypeId(pub i32);
 
 /// One worker process's registration in one database. Never reused: it comes from a durable insert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct SessionId(pub i32);
 
@@ -92,7 +102,9 @@ impl fmt::Display for SessionId {
 ///
 /// Safe where a counter in the row is not: when a database loses an asynchronously committed claim,
 /// the next claimer has another session or another batch, so a late settlement cannot match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct LeaseToken(pub i64);
 
@@ -120,8 +132,9 @@ impl fmt::Display for LeaseToken {
 }
 
 /// The SHA-256 of a component's bytes: what names it. Written `sha256:` and 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(pub [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(transparent)]
+pub struct Digest(#[schemars(with = "String")] pub [u8; 32]);
 
 impl Digest {
     /// The digest of these bytes.

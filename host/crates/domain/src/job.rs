@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ChainId, JobId};
@@ -11,7 +12,9 @@ use crate::limit::LimitsPatch;
 use crate::timestamp::Timestamp;
 
 /// The state of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Waits for chains to close.
@@ -157,7 +160,7 @@ impl NewJob {
 }
 
 /// What becomes of a job when one of its blockers ends without an output: discarded or cancelled.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnBlockerFailure {
     /// It is cancelled at once, and so is whatever waits for it in the same way.
@@ -231,7 +234,7 @@ pub enum DedupScope {
 }
 
 /// Where a chain stands among the chains that handlers started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lineage {
     /// The chain that somebody outside started; all others descend from it.
     pub root: ChainId,

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Capabilities;
@@ -20,7 +21,9 @@ use crate::snooze::SnoozePolicy;
 pub const TYPE_NAME_BYTES_MAX: usize = 64;
 
 /// The name of a job type: 1 to 64 of `a-z`, `0-9`, `-`, `_` and `.`, beginning with a letter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct TypeName(String);
 
@@ -86,7 +89,7 @@ impl Borrow<str> for TypeName {
 }
 
 /// What a deployment says of one job type.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TypeSpec {
     /// The type's name.
     pub name: TypeName,
@@ -123,7 +126,7 @@ pub struct TypeSpec {
 }
 
 /// What a deployment says of a type without a handler, whose jobs somebody outside completes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct External {
     /// Milliseconds from when a job becomes ready, from 1 to [`EXTERNAL_DEADLINE_MS_MAX`]. A job that nobody
     /// has completed by then is discarded.

@@ -23,6 +23,7 @@ pub mod quantity;
 pub mod quarantine;
 pub mod retry;
 pub mod schedule;
+pub mod scope;
 pub mod snooze;
 pub mod timestamp;
 pub mod transition;
@@ -31,7 +32,9 @@ pub use blocker::{Blocker, BlockerEnd};
 pub use capability::Capabilities;
 pub use command::Command;
 pub use file::{FileRef, Files};
-pub use id::{ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, SessionId, TypeId};
+pub use id::{
+    ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, SessionId, TokenId, TypeId,
+};
 pub use job::{Dedup, DedupScope, Lineage, NewChain, NewJob, OnBlockerFailure, State};
 pub use job_type::{External, TypeName, TypeSpec};
 pub use limit::{LimitName, Limits, LimitsPatch};
@@ -41,6 +44,7 @@ pub use outcome::{
 pub use quarantine::{Failures, QuarantinePolicy, Tally};
 pub use retry::RetryPolicy;
 pub use schedule::{Missed, Overlap, ScheduleName, ScheduleSpec, Timing, Zone};
+pub use scope::{Scope, Scopes};
 pub use snooze::SnoozePolicy;
 pub use timestamp::Timestamp;
 pub use transition::{LargerMemory, Next, Past, Transition, transition};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Refusal;
@@ -10,7 +11,9 @@ use crate::job::NewJob;
 use crate::limit::LimitName;
 
 /// The kinds of outcome. Written in kebab case everywhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutcomeKind {
     /// The handler returned an output.
@@ -176,7 +179,7 @@ impl Outcome {
 }
 
 /// Why an attempt did not end well: what a developer needs to see.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// Which way.
     pub kind: OutcomeKind,
@@ -216,7 +219,7 @@ impl Failure {
 }
 
 /// A limit that ended an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitHit {
     /// Which limit.
     pub name: LimitName,
@@ -231,7 +234,7 @@ pub struct LimitHit {
 }
 
 /// What an attempt used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Microseconds from the beginning of instantiation to the end of teardown.
     pub wall_us: u64,
@@ -253,7 +256,7 @@ pub struct Usage {
 }
 
 /// The part of [`Usage`] that most attempts use nothing of. What is zero is not written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct UsageDetail {
     /// Entries of the log that were kept.
@@ -301,7 +304,9 @@ fn is_zero(value: &u64) -> bool {
 }
 
 /// How serious a log entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// The finest.
@@ -330,7 +335,7 @@ impl LogLevel {
 }
 
 /// One entry of an attempt's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogEntry {
     /// Microseconds from the beginning of the attempt.
     pub at_us: u64,
@@ -344,7 +349,7 @@ pub struct LogEntry {
 }
 
 /// How far an attempt said that it had come.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     /// From 0 to 1.
     pub fraction: f32,

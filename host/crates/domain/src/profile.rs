@@ -1,5 +1,6 @@
 //! What attempts use of their limits: how near they come, how use is distributed, and the limits that it suggests.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::limit::{LimitName, Limits, Unit};
@@ -66,7 +67,7 @@ impl LimitName {
 }
 
 /// A limit that an attempt came near.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Near {
     /// Which limit.
     pub name: LimitName,
@@ -93,7 +94,7 @@ pub fn near(usage: &Usage, limits: &Limits) -> Vec<Near> {
 }
 
 /// How the use of one limit is distributed over attempts, in the units of [`Usage::of`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Distribution {
     /// Which limit.
     pub name: LimitName,

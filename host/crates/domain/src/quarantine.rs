@@ -1,5 +1,6 @@
 //! When a component is kept from running because its attempts end badly.
 
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -10,7 +11,7 @@ pub const QUARANTINE_ATTEMPTS_MAX: u32 = 1_000;
 
 /// When a component of a type is quarantined: where at least so large a share of its last attempts ended in a fault
 /// ([`OutcomeKind::is_fault`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuarantinePolicy {
     /// Whether it ever is.
@@ -22,10 +23,11 @@ pub struct QuarantinePolicy {
 }
 
 /// How many of the attempts that are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
 pub enum Failures {
     /// A share, from 1 to 100 percent. Written `"50%"`.
-    Percent(u32),
+    Percent(#[schemars(with = "String")] u32),
     /// So many. Written as a number.
     Count(u32),
 }
@@ -61,7 +63,7 @@ pub enum QuarantineError {
 }
 
 /// How attempts ended that were counted together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Tally {
     /// How many there were.
     pub attempts: u32,

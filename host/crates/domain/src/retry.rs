@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::job::DELAY_MS_MAX;
@@ -16,26 +17,30 @@ use crate::quantity::{
 /// The wait before attempt `n + 1` is drawn evenly from 0 to `min(backoff_max, backoff * 2^(n-1))`:
 /// exponential backoff with full jitter, as in Marc Brooker, "Exponential Backoff And Jitter", AWS
 /// Architecture Blog, 2015.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryPolicy {
     /// How many attempts in all, from 1 to [`ATTEMPTS_MAX`].
     pub attempts_max: u32,
     /// The bound of the first wait.
     #[serde(with = "duration_ms")]
+    #[schemars(with = "String")]
     pub backoff: u64,
     /// The bound that waits grow to.
     #[serde(with = "duration_ms")]
+    #[schemars(with = "String")]
     pub backoff_max: u64,
     /// The longest wait that a handler may ask for with `retry_after`. One that asks for more waits so
     /// long.
     #[serde(with = "duration_ms")]
+    #[schemars(with = "String")]
     pub retry_after_max: u64,
     /// The outcomes that are tried again.
     pub on: BTreeSet<OutcomeKind>,
     /// The limit on memory, in bytes, of the one attempt more that a job gets which runs out of memory, and of those after
     /// it. None: there is no such attempt.
     #[serde(with = "size_option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>")]
     pub larger_memory: Option<u64>,
     /// What is different for an outcome. One that is named here is tried again, whether or not it is
     /// in `on`.
@@ -44,7 +49,7 @@ pub struct RetryPolicy {
 }
 
 /// What is different for one kind of outcome: the policy of the type holds for what is left out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KindPolicy {
     /// The number of attempts, of whatever outcome, after which this outcome is no longer tried again.
@@ -53,9 +58,11 @@ pub struct KindPolicy {
     pub attempts_max: Option<u32>,
     /// The bound of the first wait.
     #[serde(with = "duration_ms_option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub backoff: Option<u64>,
     /// The bound that waits grow to.
     #[serde(with = "duration_ms_option", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub backoff_max: Option<u64>,
 }
 

@@ -1,5 +1,6 @@
 //! How often, and for how long altogether, a handler may put its job off.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::job::DELAY_MS_MAX;
@@ -12,13 +13,14 @@ pub const SNOOZES_MAX: u32 = 1_000_000;
 ///
 /// A snooze past either is refused and not shortened: a handler that asks for a day and gets an hour
 /// would take its turn for the one that it had asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SnoozePolicy {
     /// How many snoozes, from 0 to [`SNOOZES_MAX`].
     pub count_max: u32,
     /// Milliseconds of all delays together, up to [`DELAY_MS_MAX`].
     #[serde(with = "duration_ms")]
+    #[schemars(with = "String")]
     pub total_max: u64,
 }
 

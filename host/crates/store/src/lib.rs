@@ -23,7 +23,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hardstop_domain::{
-    ChainId, DeploymentId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, TypeName,
+    ChainId, DeploymentId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, TokenId,
+    TypeName,
 };
 
 use uuid::Uuid;
@@ -292,6 +293,19 @@ pub trait Store: Send + Sync + 'static {
     async fn explain(&self, id: JobId) -> Result<Option<Explanation>, StoreError>;
     /// Every session that has not ended.
     async fn sessions(&self) -> Result<Vec<Session>, StoreError>;
+
+    // --- Tokens of the HTTP API ---
+
+    /// Makes a token. Fails with [`StoreError::Invalid`] for a name, an actor, scopes or a time that cannot be.
+    async fn put_token(&self, token: NewToken) -> Result<Token, StoreError>;
+    /// A page of tokens, newest first, older than `before`; from 1 to [`TOKEN_LIMIT_MAX`].
+    async fn tokens(&self, before: Option<TokenId>, limit: u32) -> Result<Vec<Token>, StoreError>;
+    /// A token and the hash of its secret, and whether there is or was any token at all.
+    async fn find_token(&self, id: TokenId) -> Result<FoundToken, StoreError>;
+    /// How many tokens can be used now.
+    async fn usable_tokens(&self) -> Result<u64, StoreError>;
+    /// Ends a token. None where there is none, or it was revoked before.
+    async fn revoke_token(&self, id: TokenId) -> Result<Option<Token>, StoreError>;
 
     // --- Waking ---
 

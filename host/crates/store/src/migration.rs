@@ -26,7 +26,8 @@ macro_rules! migrations {
             "20261121170000_usage_detail",
             "20261121180000_limits",
             "20261121181000_file",
-            "20261121190000_deployments"
+            "20261121190000_deployments",
+            "20261121200000_tokens"
         )
     };
     ($database:literal, $($name:literal),+) => {

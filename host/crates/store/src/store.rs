@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use hardstop_domain::job::DELAY_MS_MAX;
 use hardstop_domain::{
     ChainId, DeploymentId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, State,
-    TypeId, TypeName,
+    TokenId, TypeId, TypeName,
 };
 use uuid::Uuid;
 
@@ -25,6 +25,7 @@ use crate::operation::pause::{ALL_TYPES, BeginPause, EndPause, EndPauses};
 use crate::operation::removal::{DeleteChain, Retain};
 use crate::operation::schedule::{self, Put};
 use crate::operation::settle::{Planned, Settle, types_named};
+use crate::operation::token::{FindToken, PutToken, RevokeToken, Tokens, UsableTokens};
 use crate::operation::unblock::{Aftermath, Unblock};
 use crate::operation::{Operation, explain, list, read};
 use crate::record::*;
@@ -725,6 +726,26 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
         self.backend.run(read::Sessions).await
+    }
+
+    async fn put_token(&self, token: NewToken) -> Result<Token, StoreError> {
+        self.backend.run(PutToken::new(token)?).await
+    }
+
+    async fn tokens(&self, before: Option<TokenId>, limit: u32) -> Result<Vec<Token>, StoreError> {
+        self.backend.run(Tokens::new(before, limit)?).await
+    }
+
+    async fn find_token(&self, id: TokenId) -> Result<FoundToken, StoreError> {
+        self.backend.run(FindToken(id)).await
+    }
+
+    async fn usable_tokens(&self) -> Result<u64, StoreError> {
+        self.backend.run(UsableTokens).await
+    }
+
+    async fn revoke_token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
+        self.backend.run(RevokeToken(id)).await
     }
 
     async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {

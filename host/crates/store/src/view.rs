@@ -4,6 +4,7 @@ pub(crate) mod deployment;
 pub(crate) mod pause;
 mod read;
 pub(crate) mod schedule;
+pub(crate) mod token;
 
 use hardstop_domain::outcome::Progress;
 use hardstop_domain::{

@@ -229,6 +229,26 @@ impl Store for FaultyStore {
         self.ask(Asked::Retry(job), retry, |_| true).await
     }
 
+    async fn put_token(&self, _: NewToken) -> Result<Token, StoreError> {
+        not_simulated("put_token")
+    }
+
+    async fn tokens(&self, _: Option<TokenId>, _: u32) -> Result<Vec<Token>, StoreError> {
+        not_simulated("tokens")
+    }
+
+    async fn find_token(&self, _: TokenId) -> Result<FoundToken, StoreError> {
+        not_simulated("find_token")
+    }
+
+    async fn usable_tokens(&self) -> Result<u64, StoreError> {
+        not_simulated("usable_tokens")
+    }
+
+    async fn revoke_token(&self, _: TokenId) -> Result<Option<Token>, StoreError> {
+        not_simulated("revoke_token")
+    }
+
     async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {
         self.world.alive(self.process).await;
         let (sender, receiver) = mpsc::unbounded_channel();

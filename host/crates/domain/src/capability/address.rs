@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Networks of version 4 that are not of the public internet, and what they are.
@@ -116,7 +117,7 @@ fn is_within_v6(address: Ipv6Addr, network: Ipv6Addr, prefix: u8) -> bool {
 
 /// An address or network, and perhaps a port, that requests may go to although it is not public:
 /// `10.0.0.5:80`, `10.0.0.0/8`, `[fd00::5]:443`, `fd00::/8`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct AddressRule {
     network: IpAddr,

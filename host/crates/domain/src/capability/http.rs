@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::address::parse_port;
@@ -293,7 +294,7 @@ impl fmt::Display for HostPattern {
 }
 
 /// One place that requests may go to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct HttpRule {
     /// In capitals. Empty: every method.
@@ -453,7 +454,7 @@ impl fmt::Display for HttpRule {
 }
 
 /// A list of rules: a request needs one of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Vec<HttpRule>", into = "Vec<HttpRule>")]
 pub struct HttpRules(Vec<HttpRule>);
 

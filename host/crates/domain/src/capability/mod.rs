@@ -7,6 +7,7 @@ pub mod secret;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use http::HttpRules;
@@ -14,7 +15,7 @@ pub use refusal::{Missing, Refusal};
 use secret::{SECRETS_MAX, SecretName, SecretUse};
 
 /// The grants of a job type, as its manifest asks for them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Capabilities {
     /// Whether handlers may start chains of their own.
@@ -37,7 +38,7 @@ pub struct Capabilities {
 }
 
 /// What a manifest asks for of HTTP.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpCapability {
     /// The requests that handlers may send.

@@ -1,5 +1,6 @@
 //! Calls that were refused, and the lines that would grant them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::http::HttpTarget;
@@ -7,7 +8,7 @@ use super::secret::SecretUse;
 use core::net::IpAddr;
 
 /// A call that a guest made without the grant for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// What was refused, as `chains` or `config key "region"`.
     pub capability: String,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::http::{HttpRules, HttpTarget};
@@ -21,7 +22,9 @@ pub const SECRET_BYTES_MIN: usize = 8;
 pub const SECRET_BYTES_MAX: usize = 16 << 10;
 
 /// The name of a secret: 1 to 64 of `A-Z`, `a-z`, `0-9`, `-` and `_`, beginning with a letter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct SecretName(String);
 
@@ -83,7 +86,7 @@ impl Borrow<str> for SecretName {
 }
 
 /// What a type asks for of a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretUse {
     /// A stand-in, which the host replaces in the headers of requests to the secret's own hosts.
@@ -103,7 +106,7 @@ impl SecretUse {
 }
 
 /// The types that an operator names: some, or with `*` all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Vec<String>")]
 pub struct TypeRules {
     all: bool,

@@ -6,6 +6,7 @@ mod tests;
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::{format_duration_ms, format_size};
@@ -60,7 +61,7 @@ macro_rules! limits {
         }
     )+) => {
         /// Names a limit, as manifests, flags and messages write it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum LimitName {
             $($(#[doc = $doc])+ $name,)+
@@ -103,7 +104,7 @@ macro_rules! limits {
 
         /// The resolved ceilings of one attempt: each is in force. A specification that was stored before there
         /// was a limit reads with that limit's default.
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct Limits {
             $($(#[doc = $doc])+ pub $field: $type,)+

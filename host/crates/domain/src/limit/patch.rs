@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -11,8 +12,9 @@ use crate::quantity::{format_duration_ms, parse_duration, parse_size};
 
 /// Limits as a manifest, a start or a flag asks for them: each may be left out. Durations are written
 /// `2s`, sizes `64MiB` or as a number of bytes, everything else as a number.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LimitsPatch(BTreeMap<LimitName, u64>);
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(transparent)]
+pub struct LimitsPatch(#[schemars(with = "BTreeMap<LimitName, Written>")] BTreeMap<LimitName, u64>);
 
 impl LimitsPatch {
     /// The value asked for, in milliseconds, units or bytes.
@@ -136,7 +138,7 @@ impl<'de> Deserialize<'de> for LimitsPatch {
 }
 
 /// A value as it is written.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "a number from 0, or a text such as \"2s\" or \"64MiB\""

@@ -12,6 +12,7 @@ use std::str::FromStr;
 use jiff::civil::{self, DateTime};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp as Instant, ToSpan};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The longest expression, in bytes.
@@ -21,7 +22,7 @@ pub const CRON_BYTES_MAX: usize = 256;
 const YEARS_AHEAD: i16 = 41;
 
 /// A cron expression that fires some time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cron {
     text: String,

@@ -12,6 +12,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::timestamp::Timestamp;
@@ -30,7 +31,9 @@ pub const MISSED_CAP_DEFAULT: u32 = 100;
 pub const MISSED_CAP_MAX: u32 = 1_000;
 
 /// The name of a schedule: 1 to 128 of `a-z`, `0-9`, `-`, `_`, `.` and `/`, beginning with a letter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct ScheduleName(String);
 
@@ -118,7 +121,7 @@ fn cut(text: &str) -> String {
 }
 
 /// When a schedule fires, and what it does about chains that still run and times that were missed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduleSpec {
     /// When.
     #[serde(flatten)]
@@ -130,7 +133,7 @@ pub struct ScheduleSpec {
 }
 
 /// When a schedule fires.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "timing")]
 pub enum Timing {
     /// By the calendar.
@@ -148,7 +151,7 @@ pub enum Timing {
 }
 
 /// Milliseconds from [`INTERVAL_MS_MIN`] to [`INTERVAL_MS_MAX`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Interval(u64);
 
@@ -170,7 +173,7 @@ impl From<Interval> for u64 {
 }
 
 /// An IANA time zone, such as `Europe/Berlin`, of the program's own database.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Zone {
     name: String,
@@ -232,7 +235,7 @@ impl fmt::Display for Zone {
 }
 
 /// What a schedule does while the chain that it started last is still open.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {
     /// It starts nothing.
@@ -245,7 +248,7 @@ pub enum Overlap {
 }
 
 /// What a schedule does about times that were missed: due more than [`MISSED_AFTER_MS`] ago.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Missed {
     /// Nothing.

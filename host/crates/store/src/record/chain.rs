@@ -1,6 +1,7 @@
 //! Chains as they are read.
 
 use hardstop_domain::{ChainId, Failure, JobId, Lineage, OutcomeKind, State, Timestamp, TypeName};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{JobSummary, json_text_option};
@@ -33,7 +34,7 @@ pub struct ChainQuery {
 }
 
 /// A chain, in a line.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ChainSummary {
     /// Its id, which is its first job's.
     pub id: ChainId,
@@ -59,13 +60,14 @@ pub struct ChainSummary {
 }
 
 /// A chain in full.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ChainDetail {
     /// The line.
     #[serde(flatten)]
     pub summary: ChainSummary,
     /// JSON text: the output of its last job, once completed.
     #[serde(serialize_with = "json_text_option")]
+    #[schemars(with = "Option<serde_json::Value>")]
     pub output: Option<String>,
     /// Why its last job failed, where its last word was a failure.
     pub failure: Option<Failure>,
@@ -85,7 +87,7 @@ pub struct ChainDetail {
 }
 
 /// A chain that a job waits for, or waited for.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct JobBlocker {
     /// The job.
     pub job: JobId,
@@ -104,7 +106,7 @@ pub struct JobBlocker {
 }
 
 /// A job that waits for a chain, or waited for it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Dependent {
     /// The job.
     pub job: JobId,

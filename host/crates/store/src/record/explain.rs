@@ -1,6 +1,7 @@
 //! What is known of a job that may keep it from running.
 
 use hardstop_domain::{Failure, JobId, OnBlockerFailure, OutcomeKind, SessionId, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{JobBlocker, JobSummary, Quarantine};
@@ -16,7 +17,7 @@ pub const EXPLAIN_AHEAD_MAX: u32 = 1_000;
 ///
 /// The facts come from a few statements, one after the other: a job that moves meanwhile may be
 /// described by facts of two moments. `job` is of the first.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Explanation {
     /// The job, in a line.
     #[serde(flatten)]
@@ -56,7 +57,7 @@ pub struct Explanation {
 }
 
 /// A pause that is in force.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PauseInForce {
     /// Whether it is of every type.
     pub everything: bool,
@@ -71,7 +72,7 @@ pub struct PauseInForce {
 }
 
 /// How a session stands with its lease.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SessionLease {
     /// Its number.
     pub id: SessionId,

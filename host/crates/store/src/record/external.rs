@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use hardstop_domain::{NewJob, State, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 /// What completes an external job, and until when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Completion {
     /// The secret that a completion must name.
     #[serde(rename = "completion_token")]

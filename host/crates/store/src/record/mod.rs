@@ -8,6 +8,7 @@ mod external;
 mod pause;
 mod retention;
 mod schedule;
+mod token;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +18,8 @@ use hardstop_domain::{
     ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, Lineage, LogEntry,
     NewChain, Next, OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
 };
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use chain::*;
@@ -28,6 +30,7 @@ pub use deployment::*;
 pub use pause::*;
 pub use retention::*;
 pub use schedule::*;
+pub use token::*;
 
 pub use external::{Completion, Expired, ExternalAnswer, ExternalOutcome};
 
@@ -68,7 +71,7 @@ impl NewComponent {
 }
 
 /// A deployment as it was made.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Deployment {
     /// Its id.
     pub id: DeploymentId,
@@ -79,7 +82,7 @@ pub struct Deployment {
 }
 
 /// A stored component.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Component {
     /// Its digest.
     pub digest: Digest,
@@ -94,7 +97,7 @@ pub struct Component {
 }
 
 /// A type that can be started.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ActiveType {
     /// Its number.
     pub id: TypeId,
@@ -170,7 +173,7 @@ pub struct ClaimedJob {
 }
 
 /// What a blocker came to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BlockerResult {
     /// The chain.
     pub chain_id: ChainId,
@@ -180,6 +183,7 @@ pub struct BlockerResult {
     /// JSON text, where it completed. None, too, where the outputs of all blockers of the job together
     /// are over [`BLOCKER_OUTPUT_BYTES_MAX`] with it.
     #[serde(serialize_with = "json_text_option")]
+    #[schemars(with = "Option<serde_json::Value>")]
     pub output: Option<String>,
     /// How large the output is, in bytes.
     pub output_bytes: u64,
@@ -191,7 +195,7 @@ pub struct BlockerResult {
 pub const BLOCKER_OUTPUT_BYTES_MAX: u64 = 16 << 20;
 
 /// What became of a start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Started {
     /// The chain: the one that was started, or the one that made this start superfluous.
     pub chain_id: ChainId,
@@ -354,7 +358,7 @@ pub enum Retried {
 }
 
 /// A job, in a line.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct JobSummary {
     /// Its id.
     pub id: JobId,
@@ -388,19 +392,22 @@ pub struct JobSummary {
 }
 
 /// A job in full.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct JobDetail {
     /// The line.
     #[serde(flatten)]
     pub summary: JobSummary,
     /// JSON text.
     #[serde(serialize_with = "json_text")]
+    #[schemars(with = "serde_json::Value")]
     pub input: String,
     /// Limits that its start lowered.
     #[serde(skip_serializing_if = "LimitsPatch::is_empty")]
+    #[schemars(default)]
     pub limits: LimitsPatch,
     /// JSON text, once completed.
     #[serde(serialize_with = "json_text_option")]
+    #[schemars(with = "Option<serde_json::Value>")]
     pub output: Option<String>,
     /// Why it failed, where its last word was a failure.
     pub failure: Option<Failure>,
@@ -433,7 +440,7 @@ pub struct JobDetail {
 }
 
 /// An attempt that did not finish its job well.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AttemptRecord {
     /// The number of the run, from 1; everything counts.
     pub run: u32,
@@ -492,7 +499,7 @@ pub struct JobQuery {
 }
 
 /// A registered worker process.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Session {
     /// Its number.
     pub id: SessionId,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hardstop_domain::{Timestamp, TypeName};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The longest name of who paused something, in bytes.
@@ -33,7 +34,7 @@ pub enum PauseEnd {
 }
 
 /// A pause in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Pause {
     /// What is not claimed; none: nothing at all.
     #[serde(rename = "type")]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hardstop_domain::{ChainId, JobId};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The most chains that one deletion takes along.
@@ -11,7 +12,7 @@ pub const CASCADE_CHAINS_MAX: usize = 10_000;
 pub const WAITERS_SHOWN_MAX: usize = 100;
 
 /// What a deletion came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Deleted {
     /// Gone, with all their jobs: the chain itself first, then those that waited for it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hardstop_domain::{ChainId, NewJob, ScheduleName, ScheduleSpec, Timestamp, TypeName};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ActiveType, json_text};
@@ -29,7 +30,7 @@ pub struct NewSchedule {
 }
 
 /// What came of making a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PutSchedule {
     /// Whether it is new; otherwise one of that name was changed.
     pub created: bool,
@@ -38,7 +39,7 @@ pub struct PutSchedule {
 }
 
 /// A schedule.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Schedule {
     /// Its name.
     pub name: ScheduleName,
@@ -63,20 +64,21 @@ pub struct Schedule {
 }
 
 /// A schedule in full.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ScheduleDetail {
     /// The line.
     #[serde(flatten)]
     pub schedule: Schedule,
     /// JSON text.
     #[serde(serialize_with = "json_text")]
+    #[schemars(with = "serde_json::Value")]
     pub input: String,
     /// What became of its last times, latest first, at most [`FIRES_SHOWN`].
     pub fires: Vec<Fire>,
 }
 
 /// What became of one time of a schedule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fire {
     /// When it was due.
     pub at: Timestamp,
@@ -91,7 +93,7 @@ pub struct Fire {
 }
 
 /// What can become of a time of a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FireResult {
     /// A chain was started.

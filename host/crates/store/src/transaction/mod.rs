@@ -11,6 +11,7 @@ pub(crate) mod pause;
 mod read;
 mod removal;
 pub(crate) mod schedule;
+pub(crate) mod token;
 
 use async_trait::async_trait;
 use hardstop_domain::{ChainId, Digest, JobId, LeaseToken, SessionId, State, TypeId, TypeName};
@@ -40,6 +41,7 @@ pub(crate) trait Transaction:
     + pause::PauseStatements
     + deployment::DeploymentStatements
     + schedule::ScheduleStatements
+    + token::TokenStatements
     + DeadLetterStatements
     + RemovalStatements
     + Send

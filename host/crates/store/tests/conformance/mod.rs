@@ -24,6 +24,7 @@ mod retry;
 mod schedule;
 mod session;
 mod settle;
+mod token;
 mod wake;
 
 macro_rules! suite {
@@ -57,6 +58,12 @@ macro_rules! suite {
 }
 
 suite! {
+    token {
+        a_token_is_found_until_it_is_revoked,
+        a_token_expires_by_the_databases_clock,
+        tokens_are_listed_newest_first,
+        tokens_that_cannot_be_are_refused,
+    }
     blocker {
         the_last_blocker_to_close_makes_ready_with_outputs_in_order,
         a_blocker_that_closed_before_is_not_waited_for,

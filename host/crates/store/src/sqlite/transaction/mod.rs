@@ -8,6 +8,7 @@ mod pause;
 mod read;
 mod removal;
 mod schedule;
+mod token;
 
 use async_trait::async_trait;
 use hardstop_domain::{ChainId, Digest, JobId, LeaseToken, SessionId, State, TypeId, TypeName};
