@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod catalogue;
 pub mod cli;
 pub mod config;
@@ -25,6 +26,6 @@ pub mod telemetry;
 pub mod worker;
 
 pub use config::Config;
-pub use error::{Error, Exit};
+pub use error::{Error, Exit, Kind};
 pub use service::{Service, StartRequest};
 pub use worker::{Execute, Loader, Worker};

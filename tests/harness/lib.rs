@@ -8,6 +8,7 @@ mod cluster;
 mod database;
 mod load;
 mod proxy;
+mod server;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub use cluster::Cluster;
 pub use database::{Database, Kind};
 pub use load::Load;
 pub use proxy::Proxy;
+pub use server::{Answer, Server, receive};
 pub use worker::Worker;
 
 /// Longer than anything should take; a wait that reaches it has failed.

@@ -23,6 +23,7 @@ macro_rules! on_both {
 }
 
 mod admission;
+mod api;
 mod chain;
 mod cli;
 mod command;

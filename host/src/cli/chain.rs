@@ -3,15 +3,13 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use hardstop_domain::{State, Timestamp};
+use hardstop_domain::Timestamp;
 use hardstop_store::{ChainDetail, ChainQuery, ChainSummary, JobBlocker};
-
-use serde_json::json;
 
 use super::args::chain::{ChainCommand, ChainDeleteArgs, ChainListArgs};
 use super::{Context, job, output};
 use crate::error::Error;
-use crate::service::Service;
+use crate::service::{ChainCancelled, ChainsDeleted, Service};
 
 /// How many blockers are shown to people.
 const BLOCKERS_SHOWN: usize = 20;
@@ -30,11 +28,10 @@ pub async fn execute(context: &Context, command: ChainCommand) -> Result<ExitCod
             job::print_result(context, &last)
         }
         ChainCommand::Cancel(args) => {
-            let (job, was) = service.cancel_chain(args.chain).await?;
-            let changed =
-                json!({ "id": args.chain, "job": job, "was": was, "state": State::Cancelled });
-            context.output.one(&changed, || {
-                format!("{}: its job {job} was {was}, is cancelled", args.chain)
+            let cancelled = service.cancel_chain(args.chain).await?;
+            context.output.one(&cancelled, || {
+                let ChainCancelled { id, job, was, .. } = cancelled;
+                format!("{id}: its job {job} was {was}, is cancelled")
             });
             ExitCode::SUCCESS
         }
@@ -49,13 +46,12 @@ async fn delete(
     service: &Service,
     args: ChainDeleteArgs,
 ) -> Result<ExitCode, Error> {
-    let (chains, jobs) = service.delete_chain(args.chain, args.cascade).await?;
-    context
-        .output
-        .one(&json!({ "chains": chains, "jobs": jobs }), || {
-            let lines: Vec<String> = chains.iter().map(ToString::to_string).collect();
-            lines.join("\n")
-        });
+    let deleted = service.delete_chain(args.chain, args.cascade).await?;
+    let ChainsDeleted { chains, jobs } = &deleted;
+    context.output.one(&deleted, || {
+        let lines: Vec<String> = chains.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    });
     if context.output.is_human() {
         let plural = |count: u64, word: &str| match count {
             1 => format!("1 {word}"),
@@ -64,7 +60,7 @@ async fn delete(
         eprintln!(
             "deleted {} with {}",
             plural(chains.len() as u64, "chain"),
-            plural(jobs, "job")
+            plural(*jobs, "job")
         );
     }
     Ok(ExitCode::SUCCESS)

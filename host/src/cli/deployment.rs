@@ -5,19 +5,18 @@ use std::process::ExitCode;
 
 use hardstop_domain::Digest;
 use hardstop_store::DeploymentDetail;
-use serde_json::{Value, json};
 
 use super::args::DeploymentCommand;
 use super::{Context, output};
 use crate::error::Error;
-use crate::service::{TypeChange, TypeDifference};
+use crate::service::{DeploymentLine, TypeChange, TypeDifference};
 
 pub async fn execute(context: &Context, command: DeploymentCommand) -> Result<ExitCode, Error> {
     let service = context.service(false).await?;
     match command {
         DeploymentCommand::List { limit } => {
             let deployments = service.deployments(limit).await?;
-            let printed: Vec<Value> = deployments.iter().map(line).collect();
+            let printed: Vec<_> = deployments.iter().map(DeploymentLine::of).collect();
             context.output.many(&printed, || {
                 output::table(
                     ["deployment", "name", "component", "types", "created"],
@@ -56,17 +55,6 @@ pub fn short(component: Option<Digest>) -> String {
 fn names(deployment: &DeploymentDetail) -> String {
     let names: Vec<&str> = deployment.types.iter().map(|it| it.name.as_str()).collect();
     names.join(", ")
-}
-
-fn line(deployment: &DeploymentDetail) -> Value {
-    let names: Vec<&str> = deployment.types.iter().map(|it| it.name.as_str()).collect();
-    json!({
-        "id": deployment.id,
-        "name": deployment.name,
-        "component": deployment.component,
-        "types": names,
-        "created_at": deployment.created_at,
-    })
 }
 
 fn show(deployment: &DeploymentDetail) -> String {

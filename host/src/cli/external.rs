@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 
 use hardstop_domain::{JobId, State};
-use hardstop_store::{Completion, Started};
-use serde::Serialize;
+use hardstop_store::Completion;
 use serde_json::json;
 
 use super::args::{CompleteArgs, FailArgs};
 use super::{Context, output};
 use crate::error::Error;
-use crate::service::{Service, Verdict};
+use crate::service::{Service, StartedChain, Verdict};
 
 pub async fn complete(
     context: &Context,
@@ -80,36 +79,6 @@ async fn finish(
         Some(next) => format!("{job} continued with {next}\n{}", lines(completion)),
     });
     Ok(ExitCode::SUCCESS)
-}
-
-/// A started chain as `start` prints it in JSON.
-#[derive(Serialize)]
-pub struct StartedChain {
-    #[serde(flatten)]
-    started: Started,
-    #[serde(flatten)]
-    completion: Option<Completion>,
-}
-
-/// What was started, with the tokens of external jobs.
-pub async fn started(
-    service: &Service,
-    type_name: &str,
-    chains: &[Started],
-) -> Result<Vec<StartedChain>, Error> {
-    let is_external = service.job_type(type_name).await?.spec.external.is_some();
-    let mut printed = Vec::with_capacity(chains.len());
-    for started in chains.iter().copied() {
-        let completion = match is_external {
-            true => service.completion(started.chain_id.into()).await?,
-            false => None,
-        };
-        printed.push(StartedChain {
-            started,
-            completion,
-        });
-    }
-    Ok(printed)
 }
 
 /// Says on standard error with what the jobs are completed.

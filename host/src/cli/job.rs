@@ -4,14 +4,13 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use hardstop_domain::quantity::format_size;
-use hardstop_domain::{JobId, LogEntry, State, Usage};
+use hardstop_domain::{LogEntry, State, Usage};
 use hardstop_store::{AttemptRecord, Due, JobDetail, JobQuery, JobSummary};
-use serde_json::json;
 
 use super::args::JobCommand;
 use super::{Context, chain, explain, external, output};
 use crate::error::{Error, Exit};
-use crate::service::Service;
+use crate::service::{self, JobChanged, Service};
 
 pub async fn execute(context: &Context, command: JobCommand) -> Result<ExitCode, Error> {
     let service = context.service(false).await?;
@@ -50,13 +49,11 @@ pub async fn execute(context: &Context, command: JobCommand) -> Result<ExitCode,
             print_result(context, &service.wait_job(job, timeout).await?)
         }
         JobCommand::Retry { job } => {
-            let was = service.retry(job).await?;
-            changed(context, job, was, State::Ready);
+            changed(context, &service.retry(job).await?);
             ExitCode::SUCCESS
         }
         JobCommand::Trigger { job, force } => {
-            let (was, now) = service.reschedule(job, Due::Now, force).await?;
-            changed(context, job, was, now);
+            changed(context, &service.reschedule(job, Due::Now, force).await?);
             ExitCode::SUCCESS
         }
         JobCommand::Reschedule { job, after, at } => {
@@ -67,13 +64,11 @@ pub async fn execute(context: &Context, command: JobCommand) -> Result<ExitCode,
                 (None, Some(at)) => Due::At(at),
                 (None, None) => Due::Now,
             };
-            let (was, now) = service.reschedule(job, due, false).await?;
-            changed(context, job, was, now);
+            changed(context, &service.reschedule(job, due, false).await?);
             ExitCode::SUCCESS
         }
         JobCommand::Cancel { job } => {
-            let was = service.cancel(job).await?;
-            changed(context, job, was, State::Cancelled);
+            changed(context, &service.cancel(job).await?);
             ExitCode::SUCCESS
         }
         JobCommand::Complete(args) => external::complete(context, &service, args).await?,
@@ -83,12 +78,11 @@ pub async fn execute(context: &Context, command: JobCommand) -> Result<ExitCode,
     Ok(code)
 }
 
-fn changed(context: &Context, job: JobId, was: State, now: State) {
-    context
-        .output
-        .one(&json!({ "id": job, "was": was, "state": now }), || {
-            format!("{job} was {was}, is {now}")
-        });
+fn changed(context: &Context, changed: &JobChanged) {
+    context.output.one(changed, || {
+        let JobChanged { id, was, state } = changed;
+        format!("{id} was {was}, is {state}")
+    });
 }
 
 async fn list(context: &Context, service: &Service, query: &JobQuery) -> Result<ExitCode, Error> {
@@ -330,27 +324,11 @@ pub fn shorten(json: &str) -> String {
 }
 
 fn logs(context: &Context, job: &JobDetail) {
-    /// An entry and the run that made it.
-    #[derive(serde::Serialize)]
-    struct Line<'a> {
-        run: Option<u32>,
-        #[serde(flatten)]
-        entry: &'a LogEntry,
-    }
-    let mut lines: Vec<Line<'_>> = Vec::new();
-    for attempt in &job.attempts {
-        lines.extend(attempt.log.iter().map(|entry| Line {
-            run: Some(attempt.run),
-            entry,
-        }));
-    }
-    if ended_well(job.summary.state) {
-        lines.extend(job.log.iter().map(|entry| Line { run: None, entry }));
-    }
+    let lines = service::logs(job);
     context.output.many(&lines, || {
         lines
             .iter()
-            .map(|line| output::log_line(line.entry) + "\n")
+            .map(|line| output::log_line(&line.entry) + "\n")
             .collect()
     });
     let dropped: u64 = job

@@ -3,38 +3,24 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use hardstop_domain::profile::{Distribution, distributions};
 use hardstop_domain::quantity::{format_duration_ms, format_size};
 use hardstop_domain::retry::RetryRule;
 use hardstop_domain::{Failures, LimitName, Limits, QuarantinePolicy, RetryPolicy, TypeSpec};
-use hardstop_store::{
-    ActiveType, CanaryChange, Pause, TypeDeployment, TypeEventKind, TypeHistory, UsageSample,
-};
-use serde_json::{Value, json};
+use hardstop_store::{ActiveType, CanaryChange, Pause, TypeDeployment, TypeEventKind, TypeHistory};
+use serde_json::json;
 
 use super::args::{CanaryArgs, CanaryChangeArgs, TypeCommand};
 use super::deployment::short;
 use super::{Context, output};
 use crate::error::Error;
-use crate::service::{quarantine_hint, quarantine_text};
-
-/// How many jobs tell how much of its limits a type uses.
-const USAGE_SAMPLES: u32 = 1_000;
+use crate::service::{Used, quarantine_hint, quarantine_text};
 
 pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode, Error> {
     let service = context.service(false).await?;
     match command {
         TypeCommand::List => {
-            let types = service.types().await?;
-            let pauses = service.pauses().await?;
-            let printed: Vec<Value> = types
-                .iter()
-                .map(|active| {
-                    let mut value = to_json(active);
-                    value["paused"] = json!(pause_of(active, &pauses));
-                    value
-                })
-                .collect();
+            let (types, printed): (Vec<_>, Vec<_>) =
+                service.types_in_force().await?.into_iter().unzip();
             context.output.many(&printed, || {
                 output::table(
                     [
@@ -50,7 +36,8 @@ pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode
                     ],
                     types
                         .iter()
-                        .map(|active| row(active, pause_of(active, &pauses))),
+                        .zip(&printed)
+                        .map(|(active, shown)| row(active, shown.paused.as_ref())),
                 )
             });
             for quarantine in types.iter().filter_map(|active| active.quarantine.as_ref()) {
@@ -109,28 +96,15 @@ pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode
             });
         }
         TypeCommand::Show { name } => {
-            let active = service.job_type(&name).await?;
-            let samples = service.type_usage(&active.spec.name, USAGE_SAMPLES).await?;
-            // What ran a canary is told apart; what is from before that was recorded counts with what is in force.
-            let canary = active.canary.as_ref().map(|canary| canary.deployment);
-            let (beside, used): (Vec<_>, Vec<_>) = samples
-                .into_iter()
-                .partition(|sample| sample.deployment.is_some() && sample.deployment == canary);
-            let used = Used::of(used);
-            let mut value = to_json(&active);
-            value["usage"] = used.json();
-            let beside = active
-                .canary
-                .as_ref()
-                .map(|canary| (canary, Used::of(beside)));
-            if let Some((_, beside)) = &beside {
-                value["canary"]["usage"] = beside.json();
-            }
-            context.output.one(&value, || {
+            let (active, shown) = service.show_type(&name).await?;
+            context.output.one(&shown, || {
                 let mut text = show(&active);
-                used.push("jobs", &active.spec.limits, &mut text);
-                if let Some((canary, beside)) = &beside {
-                    beside.push("jobs of the canary", &canary.spec.limits, &mut text);
+                push_used(&shown.usage, "jobs", &active.spec.limits, &mut text);
+                if let Some(canary) = &shown.view.canary
+                    && let Some(usage) = &canary.usage
+                {
+                    let limits = &canary.canary.spec.limits;
+                    push_used(usage, "jobs of the canary", limits, &mut text);
                 }
                 text
             });
@@ -140,34 +114,15 @@ pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// What jobs used that ended well.
-struct Used {
-    attempts: usize,
-    limits: Vec<Distribution>,
-}
-
-impl Used {
-    fn of(samples: Vec<UsageSample>) -> Self {
-        let used: Vec<_> = samples.into_iter().map(|sample| sample.usage).collect();
-        Self {
-            attempts: used.len(),
-            limits: distributions(&used),
-        }
-    }
-
-    fn json(&self) -> Value {
-        json!({ "attempts": self.attempts, "limits": self.limits })
-    }
-
-    fn push(&self, whose: &str, limits: &Limits, text: &mut String) {
-        if self.attempts > 0 {
-            let _ = writeln!(
-                text,
-                "\nused by the last {} {whose} that ended well",
-                self.attempts
-            );
-            text.push_str(&output::distributions(&self.limits, limits));
-        }
+/// A table of what jobs used, where any did.
+fn push_used(used: &Used, whose: &str, limits: &Limits, text: &mut String) {
+    if used.attempts > 0 {
+        let _ = writeln!(
+            text,
+            "\nused by the last {} {whose} that ended well",
+            used.attempts
+        );
+        text.push_str(&output::distributions(&used.limits, limits));
     }
 }
 
@@ -221,15 +176,6 @@ fn history_text(history: &TypeHistory) -> String {
     text
 }
 
-/// The pause that keeps a type from being claimed: that of everything, or its own.
-fn pause_of<'p>(active: &ActiveType, pauses: &'p [Pause]) -> Option<&'p Pause> {
-    let concerns = |pause: &&Pause| match &pause.type_name {
-        None => true,
-        Some(name) => *name == active.spec.name,
-    };
-    pauses.iter().find(concerns)
-}
-
 fn row(active: &ActiveType, pause: Option<&Pause>) -> [String; 9] {
     let spec = &active.spec;
     let [component, wall, cpu, memory] = output::implementation(spec);
@@ -258,29 +204,6 @@ fn row(active: &ActiveType, pause: Option<&Pause>) -> [String; 9] {
             None => String::new(),
         },
     ]
-}
-
-/// Schemas are JSON text in the store, and JSON to whoever reads this.
-fn to_json(active: &ActiveType) -> Value {
-    let spec = &active.spec;
-    let schema = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
-    json!({
-        "name": spec.name,
-        "description": spec.description,
-        "component": spec.component,
-        "external": spec.external,
-        "deployment": active.deployment,
-        "deployed_at": active.deployed_at,
-        "limits": spec.limits,
-        "retry": spec.retry,
-        "snooze": spec.snooze,
-        "quarantine_policy": spec.quarantine,
-        "quarantine": active.quarantine,
-        "canary": active.canary,
-        "capabilities": spec.capabilities,
-        "input_schema": schema(&spec.input_schema),
-        "output_schema": schema(&spec.output_schema),
-    })
 }
 
 /// The policy of the type, and a line for each outcome that has its own.

@@ -18,8 +18,10 @@ mod output;
 mod pause;
 mod run;
 mod schedule;
+mod serve;
 mod start;
 mod start_lines;
+mod token;
 mod worker;
 
 use std::process::ExitCode;
@@ -71,6 +73,11 @@ impl Context {
         sandbox.map_err(|error| Error::environment(error.to_string()))
     }
 
+    /// Who runs the command, for records: the user of the operating system.
+    fn actor(&self) -> String {
+        actor()
+    }
+
     /// Opens the database. `create` makes a new SQLite file where there is none.
     async fn connect(&self, create: bool) -> Result<Arc<dyn Store>, Error> {
         if self.config.database_url.starts_with("sqlite://:memory:") {
@@ -93,6 +100,15 @@ impl Context {
         store.check_schema().await?;
         Ok(Service::new(store, self.config.ceiling.clone()))
     }
+}
+
+/// The name of the user who runs this process; its number where the environment names none.
+fn actor() -> String {
+    let named = ["USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
+    let named = named.filter(|name| (1..=128).contains(&name.len()) && !name.contains('\0'));
+    named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 /// Parses the arguments, runs the command and says how it ended. There is one command that is not for people: `compile`
@@ -138,7 +154,8 @@ fn execute(cli: Cli) -> Result<ExitCode, Error> {
         match cli.command {
             Command::Run(args) => run::execute(&context, args).await,
             Command::Deploy(args) => deploy::execute(&context, args).await,
-            Command::Serve(args) | Command::Worker(args) => worker::execute(context, args).await,
+            Command::Serve(args) => serve::execute(context, args).await,
+            Command::Worker(args) => worker::execute(context, args).await,
             Command::Start(args) => start::execute(&context, args).await,
             Command::Job(command) => job::execute(&context, command).await,
             Command::Chain(command) => chain::execute(&context, command).await,
@@ -150,6 +167,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Error> {
             Command::Pause(args) => pause::pause(&context, args).await,
             Command::Resume(target) => pause::resume(&context, target).await,
             Command::Pauses => pause::list(&context).await,
+            Command::Token(command) => token::execute(&context, command).await,
             Command::Migrate => migrate::execute(&context).await,
             Command::Doctor => doctor::execute(&context).await,
         }

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use hardstop_domain::schedule::MISSED_CAP_DEFAULT;
 use hardstop_domain::{Missed, Overlap, Timestamp};
 use hardstop_store::{Fire, Schedule, ScheduleDetail};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::{MissedArg, OverlapArg, PutArgs, ScheduleCommand};
 use super::{Context, output};
 use crate::error::Error;
-use crate::service::{ScheduleRequest, upcoming};
+use crate::service::{ScheduleRequest, timed, upcoming};
 
 /// How many of its next times `show` prints.
 const NEXT_SHOWN: usize = 5;
@@ -39,10 +39,10 @@ pub async fn execute(context: &Context, command: ScheduleCommand) -> Result<Exit
         }
         ScheduleCommand::List => {
             let schedules = service.schedules().await?;
-            let printed: Vec<Value> = schedules
+            let printed = schedules
                 .iter()
-                .map(|schedule| with_times(schedule, schedule, 1))
-                .collect();
+                .map(|schedule| timed(schedule, schedule, 1));
+            let printed: Vec<_> = printed.collect();
             context.output.many(&printed, || {
                 let header = [
                     "schedule", "type", "when", "next", "next utc", "overlap", "missed",
@@ -55,7 +55,7 @@ pub async fn execute(context: &Context, command: ScheduleCommand) -> Result<Exit
         }
         ScheduleCommand::Show { name } => {
             let detail = service.schedule(&name).await?;
-            let printed = with_times(&detail, &detail.schedule, NEXT_SHOWN);
+            let printed = timed(&detail, &detail.schedule, NEXT_SHOWN);
             context.output.one(&printed, || show(&detail));
         }
         ScheduleCommand::Pause { name } => {
@@ -110,16 +110,6 @@ fn request(args: PutArgs) -> Result<ScheduleRequest, Error> {
         },
         missed,
     })
-}
-
-/// As it is stored, and its next times as the clocks of its zone show them.
-fn with_times(value: &impl serde::Serialize, schedule: &Schedule, count: usize) -> Value {
-    let mut value = serde_json::to_value(value).unwrap_or_default();
-    let zone = schedule.spec.timing.zone();
-    let times = upcoming(schedule, count);
-    value["next_local"] = times.iter().map(|at| zone.show(*at)).collect();
-    value["next"] = json!(times);
-    value
 }
 
 fn row(schedule: &Schedule) -> [String; 7] {

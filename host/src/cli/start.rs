@@ -1,21 +1,16 @@
 //! `hardstop start`: start a chain, or a graph of them, and wait for it where asked.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use hardstop_domain::quantity::duration_ms;
-use hardstop_domain::{ChainId, Dedup, DedupScope, LimitsPatch, OnBlockerFailure, Timestamp};
+use hardstop_domain::{Dedup, DedupScope};
 use hardstop_store::Started;
-use serde::Deserialize;
-use serde_json::json;
-use serde_json::value::RawValue;
 
 use super::args::StartArgs;
 use super::{Context, external, job, output, start_lines};
 use crate::error::Error;
-use crate::service::{GraphBlocker, GraphRequest, StartRequest};
+use crate::service::{self, ChainStart, StartRequest, StartedNode};
 
 pub async fn execute(context: &Context, args: StartArgs) -> Result<ExitCode, Error> {
     if let Some(file) = &args.graph {
@@ -52,7 +47,8 @@ pub async fn execute(context: &Context, args: StartArgs) -> Result<ExitCode, Err
             job::print_result(context, &last)
         }
         _ => {
-            let printed = external::started(&service, &type_name, &started).await?;
+            let types = vec![type_name; started.len()];
+            let printed = service.with_completions(&types, started.clone()).await?;
             context
                 .output
                 .many(&printed, || started.iter().map(line).collect());
@@ -90,32 +86,6 @@ fn dedup(key: String, window: Option<Duration>) -> Dedup {
     Dedup { key, scope }
 }
 
-/// One chain of a graph, as its file has it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Node {
-    name: String,
-    #[serde(rename = "type")]
-    type_name: String,
-    #[serde(default)]
-    input: Option<Box<RawValue>>,
-    /// Names of this graph, or ids of chains that exist.
-    #[serde(default)]
-    blockers: Vec<String>,
-    #[serde(default)]
-    on_blocker_failure: OnBlockerFailure,
-    #[serde(default, with = "duration_ms")]
-    after: u64,
-    #[serde(default)]
-    at: Option<Timestamp>,
-    #[serde(default)]
-    priority: Option<i16>,
-    #[serde(default)]
-    key: Option<String>,
-    #[serde(default)]
-    limits: LimitsPatch,
-}
-
 async fn graph(context: &Context, file: &Path) -> Result<ExitCode, Error> {
     let text = match file.to_str() {
         Some("-") => output::read_input("-")?,
@@ -123,47 +93,21 @@ async fn graph(context: &Context, file: &Path) -> Result<ExitCode, Error> {
             Error::usage(format!("cannot read the graph {}: {error}", file.display()))
         })?,
     };
-    let nodes: Vec<Node> = serde_json::from_str(&text).map_err(|error| {
+    let chains: Vec<ChainStart> = serde_json::from_str(&text).map_err(|error| {
         Error::usage(format!("the graph {}: {error}", file.display())).hint(
             "write a JSON list of {\"name\": ..., \"type\": ..., \"input\": ..., \"blockers\": [...]}",
         )
     })?;
-    let names: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
-    let here: HashSet<&str> = names.iter().map(String::as_str).collect();
-    let mut graph = Vec::with_capacity(nodes.len());
-    for node in nodes {
-        // What is no name of this graph may be the id of a chain that exists.
-        let blockers = node.blockers.into_iter();
-        let blockers = blockers.map(|blocker| match blocker.parse::<ChainId>() {
-            Ok(chain) if !here.contains(blocker.as_str()) => GraphBlocker::Chain(chain),
-            _ => GraphBlocker::Named(blocker),
-        });
-        graph.push(GraphRequest {
-            start: StartRequest {
-                type_name: node.type_name,
-                input: node
-                    .input
-                    .map_or_else(|| "{}".to_owned(), |input| input.get().to_owned()),
-                delay: Duration::from_millis(node.after),
-                not_before: node.at,
-                priority: node.priority,
-                limits: node.limits,
-                trace_parent: None,
-                blockers: Vec::new(),
-                on_blocker_failure: node.on_blocker_failure,
-                dedup: node.key.map(|key| dedup(key, None)),
-            },
-            blockers: blockers.collect(),
-            name: node.name,
-        });
-    }
+    let graph = service::graph(chains)?;
+    let names: Vec<String> = graph.iter().map(|node| node.name.clone()).collect();
     let service = context.service(false).await?;
     let started = service.start_graph(graph).await?;
     let printed: Vec<_> = names
         .iter()
         .zip(&started)
-        .map(|(name, chain)| {
-            json!({ "name": name, "chain_id": chain.chain_id, "deduplicated": chain.deduplicated })
+        .map(|(name, started)| StartedNode {
+            name: name.clone(),
+            started: *started,
         })
         .collect();
     context.output.many(&printed, || {

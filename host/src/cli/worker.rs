@@ -1,8 +1,9 @@
-//! `hardstop worker` and `hardstop serve`: run jobs until told to stop.
+//! `hardstop worker`: run jobs until told to stop.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use hardstop_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -15,6 +16,17 @@ use crate::worker::{Loader, Worker};
 const LEFT_AT_ONCE: i32 = 130;
 
 pub async fn execute(mut context: Context, args: WorkerArgs) -> Result<ExitCode, Error> {
+    apply(&mut context, args)?;
+    // Registered first: a signal during start-up drains too.
+    let signals = Signals::new()?;
+    let store = connect(&context).await?;
+    worker(&context, &store)?.run(signals.first()).await?;
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the flags over the configuration.
+pub fn apply(context: &mut Context, args: WorkerArgs) -> Result<(), Error> {
     let config = &mut context.config.worker;
     if !args.types.is_empty() {
         config.types = Some(args.types.into_iter().collect());
@@ -31,23 +43,27 @@ pub async fn execute(mut context: Context, args: WorkerArgs) -> Result<ExitCode,
     if let Some(lease) = args.lease {
         config.lease_duration = lease;
     }
-    context.config.check()?;
-    // Registered first: a signal during start-up drains too.
-    let signals = Signals::new()?;
+    context.config.check()
+}
+
+/// Opens the database, and says which one it is.
+pub async fn connect(context: &Context) -> Result<Arc<dyn Store>, Error> {
     let store = context.connect(true).await?;
     store.check_schema().await?;
     info!(database = store.describe().await?, "connected");
+    Ok(store)
+}
+
+/// A worker as it is configured.
+pub fn worker(context: &Context, store: &Arc<dyn Store>) -> Result<Worker, Error> {
     let sandbox = context.sandbox(context.config.worker.concurrency)?;
-    let worker = Worker {
-        store: store.clone(),
-        executor: Arc::new(Loader::new(store.clone(), sandbox)),
+    Ok(Worker {
+        store: Arc::clone(store),
+        executor: Arc::new(Loader::new(Arc::clone(store), sandbox)),
         ceiling: context.config.ceiling.clone(),
         config: context.config.worker.clone(),
         host: host(),
-    };
-    worker.run(signals.first()).await?;
-    store.close().await;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// This machine and process, for people.
@@ -60,13 +76,15 @@ fn host() -> String {
     )
 }
 
-struct Signals {
+/// The signals that end a process.
+pub struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self, Error> {
+    /// Listens from now on.
+    pub fn new() -> Result<Self, Error> {
         let listen = |kind| {
             signal(kind)
                 .map_err(|error| Error::environment(format!("cannot listen for signals: {error}")))
@@ -86,7 +104,7 @@ impl Signals {
 
     /// Completes at the first signal. The second ends the process there and then: its jobs are
     /// rescued when the lease runs out.
-    async fn first(mut self) {
+    pub async fn first(mut self) {
         let name = self.next().await;
         info!(signal = name, "draining; a second signal leaves at once");
         tokio::spawn(async move {

@@ -1,10 +1,37 @@
-//! Reading chains.
+//! Chains: look at them, wait for them, cancel them.
 
-use hardstop_domain::{ChainId, State};
-use hardstop_store::{ChainDetail, ChainQuery, ChainSummary};
+use std::time::Duration;
+
+use hardstop_domain::{ChainId, JobId, State};
+use hardstop_store::{CancelledChain, ChainDetail, ChainQuery, ChainSummary, JobDetail};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Service;
-use crate::error::Error;
+use super::wait::Patience;
+use crate::error::{Error, Kind};
+
+/// A chain that was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ChainCancelled {
+    /// The chain.
+    pub id: ChainId,
+    /// Its live job, which was cancelled.
+    pub job: JobId,
+    /// The state that this was in.
+    pub was: State,
+    /// The state that it is in.
+    pub state: State,
+}
+
+/// Chains that were deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ChainsDeleted {
+    /// The chains: the one that was named first.
+    pub chains: Vec<ChainId>,
+    /// How many jobs they had.
+    pub jobs: u64,
+}
 
 impl Service {
     /// A page of chains, newest first.
@@ -23,10 +50,46 @@ impl Service {
         let chain = self.store.chain_detail(id).await?;
         chain.ok_or_else(|| no_such_chain(id))
     }
+
+    /// Waits until a chain is closed. Returns its last job.
+    pub async fn wait_chain(
+        &self,
+        id: ChainId,
+        timeout: Option<Duration>,
+    ) -> Result<JobDetail, Error> {
+        let mut patience = Patience::new(timeout);
+        loop {
+            let jobs = self.store.chain(id).await?;
+            let last = jobs.last().ok_or_else(|| no_such_chain(id))?;
+            if last.state.is_final() && last.state != State::Continued {
+                return self.job(last.id).await;
+            }
+            patience
+                .wait(format_args!("chain {id}"), last.state)
+                .await?;
+        }
+    }
+
+    /// Cancels the live job of a chain, and so closes the chain.
+    pub async fn cancel_chain(&self, id: ChainId) -> Result<ChainCancelled, Error> {
+        match self.store.cancel_chain(id).await? {
+            CancelledChain::Was { job, state } => Ok(ChainCancelled {
+                id,
+                job,
+                was: state,
+                state: State::Cancelled,
+            }),
+            CancelledChain::Closed { job, state } => Err(Error::failed(format!(
+                "chain {id} is closed already: its last job {job} is {state}"
+            ))),
+            CancelledChain::Unknown => Err(no_such_chain(id)),
+        }
+    }
 }
 
 pub(super) fn no_such_chain(id: ChainId) -> Error {
-    Error::usage(format!("there is no chain {id}")).hint(
+    let error = Error::usage(format!("there is no chain {id}"));
+    error.kind(Kind::NoSuchChain).hint(
         "a chain is named by its first job: `hardstop chain list` shows the newest, `hardstop job \
          show` a job's chain; is --database-url the right one?",
     )

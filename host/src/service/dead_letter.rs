@@ -5,17 +5,18 @@ use hardstop_store::{
     DEAD_LETTER_LIMIT_MAX, DeadLetter, DeadLetterFilter, DeadLetterQuery, JobDetail, Replay,
     ReplayAnswer, ReplayBatch, ReplayDetail, ReplayedJob,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Service, no_such_job};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// How many of the jobs of a replay are named in its answer.
 const SHOWN_MAX: usize = 20;
 
 /// What a replay came to, or would come to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ReplayReport {
     /// The replay; none where nothing was written.
     pub replay: Option<ReplayId>,
@@ -196,6 +197,7 @@ impl Service {
     pub async fn replay(&self, id: ReplayId) -> Result<ReplayDetail, Error> {
         self.store.replay_detail(id).await?.ok_or_else(|| {
             Error::usage(format!("there is no replay {id}"))
+                .kind(Kind::NoSuchReplay)
                 .hint("`hardstop dead-letter replays` shows those that are kept")
         })
     }

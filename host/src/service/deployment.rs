@@ -1,17 +1,46 @@
 //! Deployments: history, differences, rollback, canaries, quarantine.
 
-use hardstop_domain::{DeploymentId, TypeName, TypeSpec};
+use hardstop_domain::{DeploymentId, Digest, Timestamp, TypeName, TypeSpec};
 use hardstop_store::{
     CanaryChange, DeploymentDetail, NewDeployment, Quarantine, RolledBack, TypeHistory,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Service, parse_type};
 use crate::difference::{Difference, differences};
-use crate::error::Error;
+use crate::error::{Error, Kind};
+
+/// A deployment in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct DeploymentLine {
+    /// Its id.
+    pub id: DeploymentId,
+    /// The name that it was deployed under.
+    pub name: String,
+    /// Its component; none where every type is completed from outside.
+    pub component: Option<Digest>,
+    /// Its types.
+    pub types: Vec<TypeName>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl DeploymentLine {
+    /// The line of a deployment.
+    pub fn of(deployment: &DeploymentDetail) -> Self {
+        Self {
+            id: deployment.id,
+            name: deployment.name.clone(),
+            component: deployment.component,
+            types: deployment.types.iter().map(|it| it.name.clone()).collect(),
+            created_at: deployment.created_at,
+        }
+    }
+}
 
 /// What is different in one type.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TypeDifference {
     /// The type.
     #[serde(rename = "type")]
@@ -23,7 +52,7 @@ pub struct TypeDifference {
 }
 
 /// Which sides have a type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TypeChange {
     /// The later one only.
@@ -181,7 +210,8 @@ pub fn quarantine_text(quarantine: &Quarantine) -> String {
 }
 
 fn no_such_deployment(id: DeploymentId) -> Error {
-    Error::usage(format!("there is no deployment {id}")).hint(
+    let error = Error::usage(format!("there is no deployment {id}"));
+    error.kind(Kind::NoSuchDeployment).hint(
         "`hardstop deployment list` shows the newest; `hardstop type history TYPE` those of a type",
     )
 }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use hardstop_domain::{JobId, OnBlockerFailure, OutcomeKind, State};
 use hardstop_store::{EXPLAIN_AHEAD_MAX, Explanation, JobBlocker, PauseInForce, SessionLease};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Service, no_such_job, quarantine_hint, quarantine_text};
 use crate::error::Error;
 
 /// Why a job is not running, or where it stands.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Explained {
     /// In words, what matters most first. At least one.
     pub reasons: Vec<Reason>,
@@ -19,7 +20,7 @@ pub struct Explained {
 }
 
 /// One reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reason {
     /// For programs.
     pub code: ReasonCode,
@@ -28,7 +29,7 @@ pub struct Reason {
 }
 
 /// What kind of reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReasonCode {
     /// It waits for chains to close.

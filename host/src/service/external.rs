@@ -5,7 +5,7 @@ use hardstop_store::{Completion, ExternalAnswer, ExternalOutcome};
 use uuid::Uuid;
 
 use super::{Service, no_such_job, parse_type, start_error};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// What somebody says that an external job came to.
 #[derive(Debug, Clone)]
@@ -81,10 +81,13 @@ impl Service {
         };
         match self.store.complete_external(id, token, &outcome).await? {
             ExternalAnswer::Done => Ok(next_id),
-            ExternalAnswer::WrongToken => Err(Error::failed(format!(
-                "the token is not that of job {id}"
-            ))
-            .hint("each job has its own: `hardstop start` and `hardstop job show` print it")),
+            ExternalAnswer::WrongToken => {
+                Err(Error::failed(format!("the token is not that of job {id}"))
+                    .kind(Kind::WrongCompletionToken)
+                    .hint(
+                        "each job has its own: `hardstop start` and `hardstop job show` print it",
+                    ))
+            }
             ExternalAnswer::NotExternal => Err(Error::failed(format!(
                 "job {id} is not external: its handler completes it"
             ))
@@ -118,7 +121,8 @@ impl Service {
             return Ok(());
         }
         crate::catalogue::check_output(&active.spec, output).map_err(|error| {
-            Error::usage(error.to_string()).hint(format!(
+            let error = Error::usage(error.to_string());
+            error.kind(Kind::SchemaMismatch).hint(format!(
                 "`hardstop type show {type_name}` prints the schema"
             ))
         })

@@ -4,18 +4,15 @@ use hardstop_domain::ChainId;
 use hardstop_store::{Deleted, WAITERS_SHOWN_MAX};
 
 use super::Service;
+use super::chain::{ChainsDeleted, no_such_chain};
 use crate::error::Error;
 
 impl Service {
     /// Deletes a chain with all its jobs; with `cascade` those that wait for it too, and so on
-    /// downwards. Returns the chains and how many jobs they had.
-    pub async fn delete_chain(
-        &self,
-        id: ChainId,
-        cascade: bool,
-    ) -> Result<(Vec<ChainId>, u64), Error> {
+    /// downwards.
+    pub async fn delete_chain(&self, id: ChainId, cascade: bool) -> Result<ChainsDeleted, Error> {
         match self.store.delete_chain(id, cascade).await? {
-            Deleted::Deleted { chains, jobs } => Ok((chains, jobs)),
+            Deleted::Deleted { chains, jobs } => Ok(ChainsDeleted { chains, jobs }),
             Deleted::Waited { jobs } => {
                 let count = match jobs.len() {
                     1 => "1 job".to_owned(),
@@ -34,8 +31,7 @@ impl Service {
                 ))
                 .hint("--cascade deletes the chains that wait for it too, and so on downwards"))
             }
-            Deleted::Unknown => Err(Error::usage(format!("there is no chain {id}"))
-                .hint("a chain's id is that of its first job; `hardstop job show` tells a job's")),
+            Deleted::Unknown => Err(no_such_chain(id)),
         }
     }
 }

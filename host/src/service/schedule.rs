@@ -8,10 +8,12 @@ use hardstop_domain::{
     ChainId, JobId, Missed, NewJob, Overlap, ScheduleName, ScheduleSpec, Timestamp, Timing, Zone,
 };
 use hardstop_store::{NewSchedule, PutSchedule, Schedule, ScheduleDetail, StoreError};
+use schemars::JsonSchema;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Service, parse_type, start_error};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// A schedule as it is asked for.
 #[derive(Debug, Clone, Default)]
@@ -123,6 +125,30 @@ impl Service {
     }
 }
 
+/// A schedule and its next times.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Timed{T}")]
+pub struct Timed<T> {
+    /// The schedule.
+    #[serde(flatten)]
+    pub schedule: T,
+    /// Its next times.
+    pub next: Vec<Timestamp>,
+    /// The same as the clocks of its zone show them.
+    pub next_local: Vec<String>,
+}
+
+/// What is shown of a schedule, and its next times.
+pub fn timed<T>(shown: T, schedule: &Schedule, count: usize) -> Timed<T> {
+    let zone = schedule.spec.timing.zone();
+    let next = upcoming(schedule, count);
+    Timed {
+        schedule: shown,
+        next_local: next.iter().map(|at| zone.show(*at)).collect(),
+        next,
+    }
+}
+
 /// The next times of a schedule, from the one that it waits for. None while it is paused.
 pub fn upcoming(schedule: &Schedule, count: usize) -> Vec<Timestamp> {
     let timing = &schedule.spec.timing;
@@ -189,5 +215,6 @@ fn schedule_error(error: ScheduleError) -> Error {
 
 fn no_such_schedule(name: &ScheduleName) -> Error {
     Error::usage(format!("there is no schedule `{name}`"))
+        .kind(Kind::NoSuchSchedule)
         .hint("`hardstop schedule list` shows them; is --database-url the right one?")
 }

@@ -10,11 +10,11 @@ use hardstop_store::{Started, StoreError};
 use uuid::Uuid;
 
 use super::{Service, parse_type};
-use crate::catalogue::{Catalogue, StartError};
-use crate::error::Error;
+use crate::catalogue::StartError;
+use crate::error::{Error, Kind};
 
 /// How many chains go into one transaction when many are started.
-pub(super) const START_BATCH: usize = 1_000;
+pub const START_BATCH: usize = 1_000;
 
 /// A start as it is asked for.
 #[derive(Debug, Clone, Default)]
@@ -85,6 +85,14 @@ impl Service {
         Ok(started)
     }
 
+    /// Starts at most [`START_BATCH`] chains in one transaction, all or none.
+    pub async fn start_batch(&self, requests: Vec<StartRequest>) -> Result<Vec<Started>, Error> {
+        if requests.len() > START_BATCH {
+            return Err(too_many(requests.len()));
+        }
+        self.start_many(requests).await
+    }
+
     /// Starts chains that wait for each other, all in one transaction or none. Answers in the order of
     /// the graph.
     pub async fn start_graph(&self, graph: Vec<GraphRequest>) -> Result<Vec<Started>, Error> {
@@ -129,18 +137,11 @@ impl Service {
                     "chains of the graph block each other: {}",
                     cycle.join(" waits for ")
                 ))
+                .kind(Kind::BlockerCycle)
                 .hint("leave out one of these waits"))
             }
             started => Ok(started?),
         }
-    }
-
-    pub(super) async fn catalogue(&self) -> Result<&Catalogue, Error> {
-        self.catalogue
-            .get_or_try_init(|| async {
-                Ok::<_, Error>(Catalogue::new(self.types().await?, &Catalogue::default()))
-            })
-            .await
     }
 
     /// The chain that a request asks for, where it can be started.
@@ -167,7 +168,20 @@ impl Service {
     }
 }
 
+/// Says that so many chains are not started in one transaction.
+pub fn too_many(chains: usize) -> Error {
+    Error::usage(format!(
+        "{chains} chains are more than the {START_BATCH} that are started together"
+    ))
+    .hint("start them in parts")
+}
+
 pub(super) fn start_error(error: StartError) -> Error {
+    let kind = match &error {
+        StartError::UnknownType(_) => Kind::NotDeployed,
+        StartError::Mismatch { .. } => Kind::SchemaMismatch,
+        _ => Kind::Invalid,
+    };
     let hint = match &error {
         StartError::UnknownType(_) => {
             "`hardstop type list` shows what is deployed; `hardstop deploy` adds to it".to_owned()
@@ -181,7 +195,7 @@ pub(super) fn start_error(error: StartError) -> Error {
         StartError::InputTooLarge { type_name, .. } => {
             format!("raise `input` in [types.{type_name}.limits] of its manifest and deploy again")
         }
-        _ => return Error::usage(error.to_string()),
+        _ => return Error::usage(error.to_string()).kind(kind),
     };
-    Error::usage(error.to_string()).hint(hint)
+    Error::usage(error.to_string()).kind(kind).hint(hint)
 }

@@ -8,7 +8,9 @@ mod limit;
 mod pause;
 mod schedule;
 pub mod time;
+mod token;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ pub use pause::{PauseArgs, PauseTarget};
 pub use schedule::{MissedArg, OverlapArg, PutArgs, ScheduleCommand};
 
 pub use deployment::{CanaryArgs, CanaryChangeArgs, DeploymentCommand};
+
+pub use token::TokenCommand;
 
 pub use dead_letter::{DeadLetterCommand, DeadLetterFilterArgs, ReplayArgs};
 
@@ -82,8 +86,8 @@ pub enum Command {
     Run(RunArgs),
     /// Verify a component and make its types the active ones.
     Deploy(DeployArgs),
-    /// Run jobs until told to stop. For now the same as `worker`.
-    Serve(WorkerArgs),
+    /// Serve the HTTP API, and run jobs, until told to stop.
+    Serve(ServeArgs),
     /// Run jobs until told to stop.
     Worker(WorkerArgs),
     /// Start a chain of jobs.
@@ -115,6 +119,9 @@ pub enum Command {
     Resume(PauseTarget),
     /// List what is paused.
     Pauses,
+    /// Make, list and revoke tokens of the HTTP API.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Bring the database's schema to this version.
     Migrate,
     /// Look for what would keep Hardstop from working here.
@@ -198,7 +205,21 @@ pub struct DeployArgs {
     pub diff: bool,
 }
 
-/// `hardstop serve` and `hardstop worker`.
+/// `hardstop serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The address to listen on; port 0 takes any that is free.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Serve only: workers elsewhere run the jobs.
+    #[arg(long, conflicts_with_all = ["types", "concurrency", "guest_threads", "lease"])]
+    pub no_worker: bool,
+    /// The worker beside it.
+    #[command(flatten)]
+    pub worker: WorkerArgs,
+}
+
+/// `hardstop worker`, and the worker of `hardstop serve`.
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
     /// Run this type only. May be given again [default: all, or worker.types of hardstop.toml]

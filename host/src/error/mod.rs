@@ -1,6 +1,10 @@
 //! What can go wrong with something that a user asked for: an exit code, a sentence and a hint.
 
+mod kind;
+
 use hardstop_store::{CanaryRefusal, StoreError};
+
+pub use kind::Kind;
 
 /// Exit codes of the `hardstop` command. 0 is success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum Exit {
 pub struct Error {
     /// The exit code that it leads to.
     pub exit: Exit,
+    /// What programs tell it by.
+    pub kind: Kind,
     /// What failed and why.
     pub message: String,
     /// What to do.
@@ -32,6 +38,7 @@ impl Error {
     pub fn usage(message: impl Into<String>) -> Self {
         Self {
             exit: Exit::Usage,
+            kind: Kind::Invalid,
             message: message.into(),
             hint: None,
         }
@@ -41,6 +48,7 @@ impl Error {
     pub fn environment(message: impl Into<String>) -> Self {
         Self {
             exit: Exit::Environment,
+            kind: Kind::Internal,
             message: message.into(),
             hint: None,
         }
@@ -50,6 +58,7 @@ impl Error {
     pub fn failed(message: impl Into<String>) -> Self {
         Self {
             exit: Exit::Failed,
+            kind: Kind::Conflict,
             message: message.into(),
             hint: None,
         }
@@ -59,6 +68,7 @@ impl Error {
     pub fn timeout(message: impl Into<String>) -> Self {
         Self {
             exit: Exit::Timeout,
+            kind: Kind::WaitTimedOut,
             message: message.into(),
             hint: None,
         }
@@ -68,6 +78,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same as an error of another kind.
+    #[must_use]
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
         self
     }
 
@@ -82,7 +99,26 @@ impl Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
-        match error {
+        let kind = match &error {
+            StoreError::Url { .. }
+            | StoreError::Invalid(_)
+            | StoreError::TooManyDescendants { .. }
+            | StoreError::PauseOver(_) => Kind::Invalid,
+            StoreError::UnknownType(_) => Kind::NotDeployed,
+            StoreError::UnknownChain(_) => Kind::UnknownChain,
+            StoreError::BlockerCycle(_) => Kind::BlockerCycle,
+            StoreError::CanaryRefused { .. } => Kind::DeploymentRefused,
+            StoreError::DuplicateJob(_) => Kind::Conflict,
+            StoreError::SchemaBehind { .. } | StoreError::SchemaAhead { .. } => Kind::SchemaVersion,
+            StoreError::Unreachable { .. }
+            | StoreError::ReadOnly { .. }
+            | StoreError::Timeout(_) => Kind::DatabaseUnavailable,
+            StoreError::SessionEnded(_)
+            | StoreError::Migration(_)
+            | StoreError::Corrupt(_)
+            | StoreError::Database(_) => Kind::Internal,
+        };
+        let error = match error {
             StoreError::Url { .. } => Self::usage(message).hint(
                 "write sqlite://PATH (such as sqlite://hardstop.db) or \
                  postgres://USER:PASSWORD@HOST/DATABASE",
@@ -128,6 +164,7 @@ impl From<StoreError> for Error {
                  user",
             ),
             _ => Self::environment(message),
-        }
+        };
+        error.kind(kind)
     }
 }

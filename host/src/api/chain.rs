@@ -1,0 +1,227 @@
+//! Chains: start, list, show, cancel, delete.
+
+use aide::axum::routing::{delete_with, get_with, post_with};
+use axum::Json;
+use hardstop_domain::{ChainId, Scope, State, Timestamp, TypeName};
+use hardstop_store::{ChainDetail, ChainQuery, ChainSummary};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::access::Caller;
+use super::cursor::{List, Page};
+use super::extract::{Body, Path, Query};
+use super::problem::Problem;
+use super::route::{Created, Routes};
+use crate::error::Error;
+use crate::service::{
+    ChainCancelled, ChainStart, ChainsDeleted, START_BATCH, StartRequest, StartedChain,
+    StartedNode, graph, too_many,
+};
+
+pub fn routes(routes: Routes) -> Routes {
+    routes
+        .add(
+            Scope::Read,
+            "/chains",
+            get_with(list, |op| {
+                op.id("listChains").summary("Chains, newest first")
+            }),
+        )
+        .add(
+            Scope::Operate,
+            "/chains",
+            post_with(start, |op| op.id("startChain").summary("Start a chain")),
+        )
+        .add(
+            Scope::Operate,
+            "/chains/bulk",
+            post_with(start_bulk, |op| {
+                op.id("startChains")
+                    .summary("Start up to 1,000 chains, all or none")
+            }),
+        )
+        .add(
+            Scope::Operate,
+            "/chains/graph",
+            post_with(start_graph, |op| {
+                op.id("startGraph")
+                    .summary("Start up to 1,000 chains that wait for each other, all or none")
+            }),
+        )
+        .add(
+            Scope::Read,
+            "/chains/{chain}",
+            get_with(show, |op| {
+                op.id("showChain")
+                    .summary("One chain: its jobs, blockers and dependents")
+            }),
+        )
+        .add(
+            Scope::Operate,
+            "/chains/{chain}",
+            delete_with(remove, |op| {
+                op.id("deleteChain")
+                    .summary("Delete a chain with all its jobs")
+            }),
+        )
+        .add(
+            Scope::Operate,
+            "/chains/{chain}/cancel",
+            post_with(cancel, |op| {
+                op.id("cancelChain")
+                    .summary("Cancel the live job of a chain, and so close it")
+            }),
+        )
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct ChainPath {
+    /// The chain: the id of its first job.
+    chain: ChainId,
+}
+
+/// Which chains to list.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Chains {
+    /// Only chains that began with this type.
+    #[serde(rename = "type")]
+    type_name: Option<TypeName>,
+    /// Only this state: that of the last job.
+    state: Option<State>,
+    /// Only chains that were started with this deduplication key of the type.
+    key: Option<String>,
+    /// Only chains created at this time or later.
+    since: Option<Timestamp>,
+    /// Only chains created before this time.
+    until: Option<Timestamp>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// How many at the most.
+    #[serde(default = "limit_default")]
+    #[schemars(range(min = 1, max = 1000))]
+    limit: u32,
+}
+
+fn limit_default() -> u32 {
+    50
+}
+
+/// Chains to start together.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ChainStarts {
+    /// The chains.
+    #[schemars(length(max = 1000))]
+    chains: Vec<ChainStart>,
+}
+
+/// What was started, in the order in which it was asked for.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{T}s")]
+struct StartedItems<T> {
+    /// The chains.
+    items: Vec<T>,
+}
+
+/// How to delete.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Deletion {
+    /// Delete the chains that wait for it too, and so on downwards.
+    #[serde(default)]
+    cascade: bool,
+}
+
+async fn list(
+    caller: Caller,
+    Query(query): Query<Chains>,
+) -> Result<Json<Page<ChainSummary>>, Problem> {
+    let list = List::new("chains", &query);
+    let before = list.read(query.cursor.as_deref())?.map(ChainId);
+    let query = ChainQuery {
+        type_name: query.type_name,
+        state: query.state,
+        key: query.key,
+        since: query.since,
+        until: query.until,
+        before,
+        limit: query.limit,
+    };
+    let chains = caller.service.chains(&query).await?;
+    Ok(Json(list.page(chains, query.limit, |it| it.id.0)))
+}
+
+async fn start(
+    caller: Caller,
+    Body(chain): Body<ChainStart>,
+) -> Result<Created<StartedChain>, Problem> {
+    let types = [chain.type_name.clone()];
+    let started = caller.service.start(chain.request()?).await?;
+    let chains = caller
+        .service
+        .with_completions(&types, vec![started])
+        .await?;
+    let chain = chains
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::environment("nothing was started"))?;
+    let path = format!("/chains/{}", chain.started.chain_id);
+    Ok(Created::at(path, chain))
+}
+
+async fn start_bulk(
+    caller: Caller,
+    Body(starts): Body<ChainStarts>,
+) -> Result<Created<StartedItems<StartedChain>>, Problem> {
+    let mut types = Vec::with_capacity(starts.chains.len());
+    let mut requests: Vec<StartRequest> = Vec::with_capacity(starts.chains.len());
+    for (index, chain) in starts.chains.into_iter().enumerate() {
+        types.push(chain.type_name.clone());
+        let request = chain.request();
+        requests.push(request.map_err(|error| error.context(format!("chains[{index}]")))?);
+    }
+    let started = caller.service.start_batch(requests).await?;
+    let items = caller.service.with_completions(&types, started).await?;
+    Ok(Created::without_place(StartedItems { items }))
+}
+
+async fn start_graph(
+    caller: Caller,
+    Body(starts): Body<ChainStarts>,
+) -> Result<Created<StartedItems<StartedNode>>, Problem> {
+    if starts.chains.len() > START_BATCH {
+        return Err(too_many(starts.chains.len()).into());
+    }
+    let graph = graph(starts.chains)?;
+    let names: Vec<String> = graph.iter().map(|node| node.name.clone()).collect();
+    let started = caller.service.start_graph(graph).await?;
+    let items = names.into_iter().zip(started);
+    let items = items.map(|(name, started)| StartedNode { name, started });
+    Ok(Created::without_place(StartedItems {
+        items: items.collect(),
+    }))
+}
+
+async fn show(caller: Caller, Path(path): Path<ChainPath>) -> Result<Json<ChainDetail>, Problem> {
+    Ok(Json(caller.service.chain(path.chain).await?))
+}
+
+async fn cancel(
+    caller: Caller,
+    Path(path): Path<ChainPath>,
+) -> Result<Json<ChainCancelled>, Problem> {
+    Ok(Json(caller.service.cancel_chain(path.chain).await?))
+}
+
+async fn remove(
+    caller: Caller,
+    Path(path): Path<ChainPath>,
+    Query(deletion): Query<Deletion>,
+) -> Result<Json<ChainsDeleted>, Problem> {
+    let deleted = caller
+        .service
+        .delete_chain(path.chain, deletion.cascade)
+        .await?;
+    Ok(Json(deleted))
+}

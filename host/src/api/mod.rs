@@ -1,0 +1,100 @@
+//! The HTTP API: the use cases of [`crate::service`] over HTTP, and nothing beside them.
+//!
+//! ```text
+//! connection (server) -> guard: shed, time out, refuse foreign origins -> access: token, scope -> handler -> service
+//! ```
+//!
+//! Every route is added by [`Routes::add`], which asks for the scope that it needs; the document is made of the
+//! handlers' own types. An error is a [`problem::Problem`], whose kinds are one table: [`crate::error::Kind`].
+
+mod access;
+mod chain;
+mod component;
+mod cursor;
+mod dead_letter;
+mod deployment;
+pub mod document;
+mod extract;
+mod guard;
+mod health;
+mod job;
+mod job_type;
+mod pause;
+pub mod problem;
+mod route;
+mod schedule;
+mod server;
+mod session;
+mod token;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use serde_json::Value;
+
+use crate::error::Kind;
+use crate::service::Service;
+use problem::Problem;
+use route::Routes;
+pub use server::{Server, ServerConfig};
+
+/// What the paths of the API begin with.
+pub const PREFIX: &str = "/api/v1";
+
+/// What handlers get of the server.
+#[derive(Clone)]
+pub struct Api {
+    service: Service,
+    /// Whether the server can be reached from this machine only.
+    is_loopback: bool,
+}
+
+/// All routes, in the order in which the document lists them.
+fn routes() -> Routes {
+    let routes = Routes::none();
+    let routes = chain::routes(routes);
+    let routes = job::routes(routes);
+    let routes = job_type::routes(routes);
+    let routes = component::routes(routes);
+    let routes = deployment::routes(routes);
+    let routes = schedule::routes(routes);
+    let routes = pause::routes(routes);
+    let routes = dead_letter::routes(routes);
+    let routes = session::routes(routes);
+    token::routes(routes)
+}
+
+/// The API's document: OpenAPI 3.1.
+pub fn openapi() -> Value {
+    document::begin();
+    document::of(routes()).0
+}
+
+/// The API over these use cases, for a server that can be reached from this machine only, or from others too.
+pub fn router(service: Service, is_loopback: bool) -> Router {
+    document::begin();
+    let (document, routes) = document::of(routes());
+    let api = Api {
+        service,
+        is_loopback,
+    };
+    let known = from_fn_with_state(api.clone(), access::authenticate);
+    let router = Router::new()
+        .nest(
+            PREFIX,
+            routes.layer(known).merge(document::route(&document)),
+        )
+        .merge(health::routes())
+        .fallback(|| async {
+            Problem::new(Kind::NoSuchRoute, "nothing is served under this path")
+                .hint("/api/v1/openapi.json lists the routes")
+        })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                Kind::MethodNotAllowed,
+                "the route does not have this method",
+            )
+            .hint("the header `Allow` and /api/v1/openapi.json say which it has")
+        })
+        .with_state(api);
+    guard::around(router)
+}

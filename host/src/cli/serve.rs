@@ -1,0 +1,79 @@
+//! `hardstop serve`: the HTTP API, and a worker beside it, until told to stop.
+//!
+//! Both are in one process because that is what one machine needs: whoever starts a job over the API expects that it
+//! runs. Guests have threads of their own, so neither makes the other late. More machines run `hardstop worker`, and
+//! one that is to serve only is started with `--no-worker`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::info;
+
+use super::Context;
+use super::args::ServeArgs;
+use super::worker::{self, Signals};
+use crate::api::{self, Server, ServerConfig};
+use crate::error::Error;
+use crate::service::Service;
+
+pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, Error> {
+    worker::apply(&mut context, args.worker)?;
+    // Registered first: a signal during start-up drains too.
+    let signals = Signals::new()?;
+    let store = worker::connect(&context).await?;
+    let worker = match args.no_worker {
+        true => None,
+        false => Some(worker::worker(&context, &store)?),
+    };
+    let service = Service::new(Arc::clone(&store), context.config.ceiling.clone());
+    let is_loopback = args.listen.ip().is_loopback();
+    if !is_loopback && service.usable_tokens().await? == 0 {
+        return Err(Error::usage(format!(
+            "{} can be reached from other machines, and there is no token to ask them for",
+            args.listen
+        ))
+        .hint(
+            "make one with `hardstop token create NAME --scope admin`, or listen on a loopback \
+             address such as 127.0.0.1:8080",
+        ));
+    }
+    let server = Server::bind(ServerConfig {
+        listen: args.listen,
+        drain_timeout: context.config.worker.drain_timeout,
+    })
+    .await?;
+    // Listen first, then look.
+    let listener = store.listen().await?;
+    let following = service.clone();
+    let follower = tokio::spawn(async move { following.follow_deployments(listener).await });
+    info!(address = %server.address()?, "serving");
+
+    let (stop, stopped) = watch::channel(false);
+    let told_by_signal = stop.clone();
+    tokio::spawn(async move {
+        signals.first().await;
+        told_by_signal.send_replace(true);
+    });
+    let told = || {
+        let mut stopped = stopped.clone();
+        async move { drop(stopped.wait_for(|stopped| *stopped).await) }
+    };
+    let serve = server.run(api::router(service, is_loopback), told());
+    match worker {
+        None => serve.await,
+        Some(worker) => {
+            let work = async {
+                let drained = worker.run(told()).await;
+                // A server beside a worker that could not begin would start jobs that nobody runs.
+                stop.send_replace(true);
+                drained
+            };
+            let (drained, ()) = tokio::join!(work, serve);
+            drained?;
+        }
+    }
+    follower.abort();
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}

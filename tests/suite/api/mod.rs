@@ -1,0 +1,6 @@
+//! The HTTP API through the real binary. Every answer is held against the server's document by the harness.
+
+mod access;
+mod bad_input;
+mod process;
+mod resource;
