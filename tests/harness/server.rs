@@ -231,8 +231,9 @@ impl Server {
         exact.or_else(by_template)?.get(method.to_ascii_lowercase())
     }
 
+    /// Fails where the document does not tell of such an answer.
     #[track_caller]
-    fn check(&self, method: &str, path: &str, answer: &Answer) {
+    pub fn check(&self, method: &str, path: &str, answer: &Answer) {
         let Some(operation) = self.operation(method, path) else {
             assert!(
                 matches!(answer.status, 404 | 405),
@@ -250,6 +251,9 @@ impl Server {
             content.is_object(),
             "{method} {path}: not documented: {answer:#?}"
         );
+        if content["schema"].is_null() {
+            return;
+        }
         let mut schema = json!({ "components": self.document["components"] });
         schema["allOf"] = json!([content["schema"]]);
         let validator = jsonschema::validator_for(&schema).unwrap();

@@ -10,8 +10,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use hardstop_domain::{Scope, Scopes};
-use hardstop_store::JobDetail;
+use hardstop_domain::{Scope, Scopes, TokenId};
+use hardstop_store::{Acting, JobDetail, RequestKey};
 
 use super::Api;
 use super::guard::names_loopback;
@@ -27,6 +27,7 @@ const ANYBODY: &str = "anybody";
 pub struct Access {
     /// For records: the name of the token.
     actor: String,
+    token: Option<TokenId>,
     scopes: Scopes,
 }
 
@@ -61,6 +62,7 @@ async fn access(api: &Api, headers: &HeaderMap) -> Result<Result<Access, Refused
         };
         return Ok(found.ok_or(Refused::BadToken).map(|token| Access {
             actor: token.name,
+            token: Some(token.id),
             scopes: token.scopes,
         }));
     }
@@ -74,6 +76,7 @@ async fn access(api: &Api, headers: &HeaderMap) -> Result<Result<Access, Refused
     }
     Ok(Ok(Access {
         actor: ANYBODY.to_owned(),
+        token: None,
         scopes: Scopes::all(),
     }))
 }
@@ -141,8 +144,13 @@ impl FromRequestParts<Api> for Caller {
         // Before every handler stands `require`.
         let access = parts.extensions.get::<Access>().cloned();
         let access = access.ok_or_else(|| Error::environment("a route without a scope"))?;
+        let acting = Acting {
+            actor: access.actor.clone(),
+            token: access.token,
+            request: parts.extensions.get::<RequestKey>().cloned(),
+        };
         Ok(Self {
-            service: api.service.clone(),
+            service: api.service.acting(acting),
             access,
         })
     }

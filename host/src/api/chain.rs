@@ -27,12 +27,12 @@ pub fn routes(routes: Routes) -> Routes {
                 op.id("listChains").summary("Chains, newest first")
             }),
         )
-        .add(
+        .create(
             Scope::Operate,
             "/chains",
             post_with(start, |op| op.id("startChain").summary("Start a chain")),
         )
-        .add(
+        .create(
             Scope::Operate,
             "/chains/bulk",
             post_with(start_bulk, |op| {
@@ -40,7 +40,7 @@ pub fn routes(routes: Routes) -> Routes {
                     .summary("Start up to 1,000 chains, all or none")
             }),
         )
-        .add(
+        .create(
             Scope::Operate,
             "/chains/graph",
             post_with(start_graph, |op| {

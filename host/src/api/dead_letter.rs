@@ -42,7 +42,7 @@ pub fn routes(routes: Routes) -> Routes {
                     .summary("How many jobs a replay would take, and the first of them")
             }),
         )
-        .add(
+        .create(
             Scope::Operate,
             "/replays",
             post_with(replay, |op| {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::problem::{MEDIA_TYPE, ProblemBody, TYPE_PREFIX};
 use super::route::Routes;
-use super::{Api, PREFIX};
+use super::{Api, PREFIX, idempotency};
 use crate::error::Kind;
 
 /// The name of the bearer tokens in the document.
@@ -40,8 +40,16 @@ pub fn of(routes: Routes) -> (Value, Router<Api>) {
         },
         ..OpenApi::default()
     };
+    let once = routes.once();
     let router = routes.finish(&mut api);
     let mut document = serde_json::to_value(&api).unwrap_or_default();
+    for path in once {
+        let operation = &mut document["paths"][path]["post"];
+        match operation["parameters"].as_array_mut() {
+            Some(parameters) => parameters.push(idempotency::parameter()),
+            None => operation["parameters"] = json!([idempotency::parameter()]),
+        }
+    }
     complete(&mut document);
     (document, router)
 }

@@ -21,7 +21,7 @@ use crate::error::Kind;
 /// The most bytes of a JSON body.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
 /// How long a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A JSON body.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             return Err(Problem::new(Kind::UnsupportedMediaType, detail)
                 .hint("send JSON, and the header `Content-Type: application/json`"));
         }
-        let bytes = read(request, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
+        let bytes = read(request.into_body(), BODY_BYTES_MAX, BODY_TIMEOUT).await?;
         let mut reader = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let place = error.path().to_string();
@@ -72,8 +72,12 @@ fn is_json(media_type: &str) -> bool {
 }
 
 /// Reads a whole body, up to so many bytes and for so long.
-pub async fn read(request: Request, bytes_max: usize, timeout: Duration) -> Result<Bytes, Problem> {
-    let body = Limited::new(request.into_body(), bytes_max);
+pub async fn read(
+    body: axum::body::Body,
+    bytes_max: usize,
+    timeout: Duration,
+) -> Result<Bytes, Problem> {
+    let body = Limited::new(body, bytes_max);
     match tokio::time::timeout(timeout, body.collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(

@@ -8,6 +8,7 @@
 //! handlers' own types. An error is a [`problem::Problem`], whose kinds are one table: [`crate::error::Kind`].
 
 mod access;
+mod audit;
 mod chain;
 mod component;
 mod cursor;
@@ -17,6 +18,7 @@ pub mod document;
 mod extract;
 mod guard;
 mod health;
+mod idempotency;
 mod job;
 mod job_type;
 mod pause;
@@ -60,7 +62,8 @@ fn routes() -> Routes {
     let routes = pause::routes(routes);
     let routes = dead_letter::routes(routes);
     let routes = session::routes(routes);
-    token::routes(routes)
+    let routes = token::routes(routes);
+    audit::routes(routes)
 }
 
 /// The API's document: OpenAPI 3.1.

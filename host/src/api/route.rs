@@ -16,15 +16,22 @@ use serde::Serialize;
 
 use super::access::require;
 use super::document::SECURITY;
-use super::{Api, PREFIX};
+use super::{Api, PREFIX, idempotency};
 
 /// The routes that have been added.
-pub struct Routes(ApiRouter<Api>);
+pub struct Routes {
+    router: ApiRouter<Api>,
+    /// The paths whose POST makes something, and makes it once for each idempotency key.
+    once: Vec<String>,
+}
 
 impl Routes {
     /// None yet.
     pub fn none() -> Self {
-        Self(ApiRouter::new())
+        Self {
+            router: ApiRouter::new(),
+            once: Vec::new(),
+        }
     }
 
     /// Adds the methods of a path that need this scope.
@@ -33,14 +40,27 @@ impl Routes {
         let methods = methods.route_layer(from_fn(move |request: Request, next: Next| {
             require(scope, request, next)
         }));
-        Self(self.0.api_route_with(path, methods, |item| {
+        let router = self.router.api_route_with(path, methods, |item| {
             item.security_requirement_scopes(SECURITY, [scope.name()])
-        }))
+        });
+        Self { router, ..self }
+    }
+
+    /// Adds a path whose POST makes something, and makes it once for each idempotency key.
+    #[must_use]
+    pub fn create(mut self, scope: Scope, path: &str, post: ApiMethodRouter<Api>) -> Self {
+        self.once.push(path.to_owned());
+        self.add(scope, path, post.route_layer(from_fn(idempotency::read)))
+    }
+
+    /// The paths that [`Routes::create`] added.
+    pub fn once(&self) -> Vec<String> {
+        self.once.clone()
     }
 
     /// The router, its documentation put into `document`.
     pub fn finish(self, document: &mut aide::openapi::OpenApi) -> Router<Api> {
-        self.0.finish_api(document)
+        self.router.finish_api(document)
     }
 }
 

@@ -64,7 +64,7 @@ pub fn routes(routes: Routes) -> Routes {
                     .summary("Let a schedule go on, from now")
             }),
         )
-        .add(
+        .create(
             Scope::Operate,
             "/schedules/{name}/trigger",
             post_with(trigger, |op| {

@@ -24,11 +24,15 @@ pub fn routes(routes: Routes) -> Routes {
             "/tokens",
             get_with(list, |op| {
                 op.id("listTokens").summary("Tokens, newest first")
-            })
-            .merge(post_with(create, |op| {
+            }),
+        )
+        .create(
+            Scope::Admin,
+            "/tokens",
+            post_with(create, |op| {
                 op.id("createToken")
                     .summary("Make a token: its secret is in the answer, and nowhere else")
-            })),
+            }),
         )
         .add(
             Scope::Admin,

@@ -3,6 +3,7 @@
 //! Data goes to standard output, talk to standard error.
 
 pub mod args;
+mod audit;
 mod chain;
 mod component;
 mod dead_letter;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use hardstop_sandbox::{Sandbox, SandboxError, compile_if_asked};
-use hardstop_store::{ConnectOptions, Store};
+use hardstop_store::{Acting, ConnectOptions, Store};
 use tracing::warn;
 
 use crate::config::Config;
@@ -98,7 +99,12 @@ impl Context {
     async fn service(&self, create: bool) -> Result<Service, Error> {
         let store = self.connect(create).await?;
         store.check_schema().await?;
-        Ok(Service::new(store, self.config.ceiling.clone()))
+        let acting = Acting {
+            actor: self.actor(),
+            token: None,
+            request: None,
+        };
+        Ok(Service::new(store, self.config.ceiling.clone()).acting(acting))
     }
 }
 
@@ -167,6 +173,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Error> {
             Command::Pause(args) => pause::pause(&context, args).await,
             Command::Resume(target) => pause::resume(&context, target).await,
             Command::Pauses => pause::list(&context).await,
+            Command::Audit(command) => audit::execute(&context, command).await,
             Command::Token(command) => token::execute(&context, command).await,
             Command::Migrate => migrate::execute(&context).await,
             Command::Doctor => doctor::execute(&context).await,

@@ -109,6 +109,7 @@ impl From<StoreError> for Error {
             StoreError::BlockerCycle(_) => Kind::BlockerCycle,
             StoreError::CanaryRefused { .. } => Kind::DeploymentRefused,
             StoreError::DuplicateJob(_) => Kind::Conflict,
+            StoreError::RequestReused => Kind::IdempotencyKeyReused,
             StoreError::SchemaBehind { .. } | StoreError::SchemaAhead { .. } => Kind::SchemaVersion,
             StoreError::Unreachable { .. }
             | StoreError::ReadOnly { .. }
@@ -127,6 +128,8 @@ impl From<StoreError> for Error {
                 .hint("`hardstop type list` shows what is deployed; `hardstop deploy` adds to it"),
             StoreError::UnknownChain(_) => Self::usage(message)
                 .hint("a chain's id is that of its first job; `hardstop start` prints it"),
+            StoreError::RequestReused => Self::usage(message)
+                .hint("choose another key for each request, such as a UUID; the same one only to send it again"),
             StoreError::BlockerCycle(_) => {
                 Self::usage(message).hint("leave out one of these waits")
             }

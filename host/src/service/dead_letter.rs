@@ -63,8 +63,15 @@ impl Service {
         actor: &str,
         dry_run: bool,
     ) -> Result<ReplayReport, Error> {
+        let id = match dry_run {
+            true => ReplayId(Uuid::now_v7()),
+            false => match self.new_replay().await? {
+                Ok(id) => id,
+                Err(made) => return Ok(made),
+            },
+        };
         let mut batch = ReplayBatch {
-            id: ReplayId(Uuid::now_v7()),
+            id,
             actor: actor.to_owned(),
             note,
             filter: filter.clone(),
@@ -138,7 +145,10 @@ impl Service {
         if dry_run {
             return Ok(report);
         }
-        let id = ReplayId(Uuid::now_v7());
+        let id = match self.new_replay().await? {
+            Ok(id) => id,
+            Err(made) => return Ok(made),
+        };
         for chunk in jobs.chunks(DEAD_LETTER_LIMIT_MAX as usize) {
             let batch = ReplayBatch {
                 id,
@@ -158,6 +168,24 @@ impl Service {
             report.replay = Some(id);
         }
         Ok(report)
+    }
+
+    /// The id of a replay to make; or, where the request was sent before, what became of it then. Only whoever is first
+    /// replays: what failed again since is not meant.
+    async fn new_replay(&self) -> Result<Result<ReplayId, ReplayReport>, Error> {
+        let new = Uuid::now_v7();
+        let id = self.store.reserve(new).await?;
+        if id == new {
+            return Ok(Ok(ReplayId(id)));
+        }
+        let made = self.store.replay_detail(ReplayId(id)).await?;
+        Ok(Err(ReplayReport {
+            jobs: made.as_ref().map_or(0, |made| made.replay.jobs),
+            replay: made.map(|made| made.replay.id),
+            dry_run: false,
+            skipped: 0,
+            first: Vec::new(),
+        }))
     }
 
     /// These dead letters, discarded or cancelled. Fails for the first that is none.

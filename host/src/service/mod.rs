@@ -1,5 +1,6 @@
 //! The use cases: the only door to the store for everything that people and programs ask for.
 
+mod audit;
 mod catalogue;
 mod chain;
 mod dead_letter;
@@ -21,9 +22,10 @@ use std::sync::{Arc, RwLock};
 
 use hardstop_domain::{Digest, Limits, TypeName};
 use hardstop_store::{
-    ActiveType, Component, Deployment, NewDeployment, Session, Store, UsageSample,
+    Acting, ActiveType, Component, Deployment, NewDeployment, Session, Store, UsageSample,
 };
 
+pub use audit::json_lines;
 pub use chain::{ChainCancelled, ChainsDeleted};
 pub use dead_letter::ReplayReport;
 pub use deployment::{
@@ -60,6 +62,15 @@ impl Service {
             store,
             ceiling,
             catalogue: Arc::default(),
+        }
+    }
+
+    /// The same use cases on somebody's behalf: what is changed is recorded.
+    #[must_use]
+    pub fn acting(&self, acting: Acting) -> Self {
+        Self {
+            store: self.store.acting(acting),
+            ..self.clone()
         }
     }
 

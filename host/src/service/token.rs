@@ -61,6 +61,13 @@ impl Service {
             time: request.time,
         };
         let token = self.store.put_token(token).await?;
+        if token.id != TokenId(id) {
+            return Err(Error::failed(format!(
+                "token {} was made by this request when it was sent first; its secret is not kept",
+                token.id
+            ))
+            .hint("revoke it and make another, where its secret was lost"));
+        }
         Ok(MadeToken { token, secret })
     }
 

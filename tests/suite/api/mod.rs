@@ -1,6 +1,8 @@
 //! The HTTP API through the real binary. Every answer is held against the server's document by the harness.
 
 mod access;
+mod audit;
 mod bad_input;
+mod idempotency;
 mod process;
 mod resource;

@@ -65,6 +65,11 @@ uuid_id! {
     TokenId, "a token id (`hardstop token list` shows them)"
 }
 
+uuid_id! {
+    /// A record of a change. UUIDv7.
+    AuditId, "the id of an audit record (`hardstop audit list` shows them)"
+}
+
 impl From<JobId> for ChainId {
     fn from(id: JobId) -> Self {
         Self(id.0)

@@ -33,7 +33,7 @@ pub use capability::Capabilities;
 pub use command::Command;
 pub use file::{FileRef, Files};
 pub use id::{
-    ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, SessionId, TokenId, TypeId,
+    AuditId, ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, SessionId, TokenId, TypeId,
 };
 pub use job::{Dedup, DedupScope, Lineage, NewChain, NewJob, OnBlockerFailure, State};
 pub use job_type::{External, TypeName, TypeSpec};

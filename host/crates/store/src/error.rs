@@ -88,6 +88,9 @@ pub enum StoreError {
         /// Why.
         refusal: CanaryRefusal,
     },
+    /// An idempotency key that another request has.
+    #[error("the idempotency key belongs to another request")]
+    RequestReused,
     /// A value that cannot be stored: over a maximum, or against a rule of the record.
     #[error("{0}")]
     Invalid(String),

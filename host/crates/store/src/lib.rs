@@ -19,6 +19,7 @@ mod transaction;
 mod view;
 mod wake;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -53,6 +54,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Upkeep that any host may do at any time, such as making the partitions of the coming days.
     async fn maintain(&self) -> Result<(), StoreError>;
+
+    // --- On whose behalf ---
+
+    /// The same store on somebody's behalf: what is changed over it is recorded with the change, in its transaction; and
+    /// where the request has a key, the first of [`Store::enqueue`], [`Store::deploy`], [`Store::trigger_schedule`],
+    /// [`Store::put_token`] and [`Store::reserve`] that commits is the only one: those that come later with the key are
+    /// answered as it was, for a day. Two that come at once wait for each other. All of them fail with
+    /// [`StoreError::RequestReused`] where another request has the key. Starts are not recorded: each leaves a job.
+    fn acting(&self, acting: Acting) -> Arc<dyn Store>;
+    /// The id that the first call for the request gave; this one where it is the first, or the request has no key.
+    async fn reserve(&self, id: Uuid) -> Result<Uuid, StoreError>;
+    /// A page of records of changes, newest first. Fails with [`StoreError::Invalid`] for a limit out of its range.
+    async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRecord>, StoreError>;
 
     // --- Components and types ---
 

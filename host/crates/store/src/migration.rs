@@ -27,7 +27,8 @@ macro_rules! migrations {
             "20261121180000_limits",
             "20261121181000_file",
             "20261121190000_deployments",
-            "20261121200000_tokens"
+            "20261121200000_tokens",
+            "20261121201000_audit"
         )
     };
     ($database:literal, $($name:literal),+) => {

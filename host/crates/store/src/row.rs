@@ -406,3 +406,15 @@ fn hex_option<S: Serializer>(id: &Option<Uuid>, serializer: S) -> Result<S::Ok, 
         None => serializer.serialize_none(),
     }
 }
+
+/// A record of a change.
+#[derive(Debug)]
+pub(crate) struct AuditRow {
+    pub(crate) id: Uuid,
+    pub(crate) action: &'static str,
+    pub(crate) subject: String,
+    /// JSON.
+    pub(crate) before: Option<String>,
+    /// JSON.
+    pub(crate) after: Option<String>,
+}

@@ -13,6 +13,8 @@ use hardstop_domain::{
 };
 use uuid::Uuid;
 
+use crate::operation::audit::{Audit, Reserve, TrimRequests};
+use crate::operation::change::{Acted, Change};
 use crate::operation::dead_letter::{DeadLetters, ReplayJobs, ReplayState, ReplayedJobs, Replays};
 use crate::operation::deploy::Deploy;
 use crate::operation::deployment::{ChangeCanary, Count, Deployments, History, Release, Rollback};
@@ -29,6 +31,7 @@ use crate::operation::token::{FindToken, PutToken, RevokeToken, Tokens, UsableTo
 use crate::operation::unblock::{Aftermath, Unblock};
 use crate::operation::{Operation, explain, list, read};
 use crate::record::*;
+use crate::row::signed;
 use crate::{Listener, Store, StoreError, Wake};
 
 /// What differs between the databases beside their SQL.
@@ -55,11 +58,20 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
+/// How long a request with an idempotency key may be sent again.
+const REQUEST_KEPT: Duration = Duration::from_secs(24 * 3_600);
+
 /// How many schedules one call of `fire_due` fires.
 const DUE_MAX: i64 = 100;
 
-/// The store.
+/// The store, on somebody's behalf or on nobody's.
 pub(crate) struct SqlStore<B> {
+    shared: Arc<Shared<B>>,
+    acting: Option<Arc<Acting>>,
+}
+
+/// What all that act on one database have in common.
+pub(crate) struct Shared<B> {
     backend: B,
     /// Types that were seen in the database. A name keeps its number for ever.
     types: RwLock<TypeIds>,
@@ -67,12 +79,35 @@ pub(crate) struct SqlStore<B> {
     retained_to: Mutex<Uuid>,
 }
 
+impl<B> std::ops::Deref for SqlStore<B> {
+    type Target = Shared<B>;
+
+    fn deref(&self) -> &Shared<B> {
+        &self.shared
+    }
+}
+
 impl<B: Backend> SqlStore<B> {
     pub(crate) fn new(backend: B) -> Self {
-        Self {
+        let shared = Shared {
             backend,
             types: RwLock::default(),
             retained_to: Mutex::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            acting: None,
+        }
+    }
+
+    /// Makes a change: recorded, where somebody answers for it, and made once for a request that has a key.
+    async fn change<O: Change>(&self, operation: O) -> Result<O::Output, StoreError> {
+        match &self.acting {
+            None => self.backend.run(operation).await,
+            Some(acting) => {
+                let acted = Acted::new(operation, Arc::clone(acting));
+                Ok(self.backend.run(acted).await?.output())
+            }
         }
     }
 
@@ -175,11 +210,13 @@ impl<B: Backend> Store for SqlStore<B> {
     async fn maintain(&self) -> Result<(), StoreError> {
         self.backend.run(read::Maintain).await?;
         self.backend.run(schedule::Trim).await?;
+        let kept = signed(REQUEST_KEPT.as_micros() as u64);
+        self.backend.run(TrimRequests(kept)).await?;
         self.backend.maintain().await
     }
 
     async fn deploy(&self, deployment: NewDeployment) -> Result<Deployment, StoreError> {
-        let deployment = self.backend.run(Deploy::new(deployment)?).await?;
+        let deployment = self.change(Deploy::new(deployment)?).await?;
         self.backend.wake(Wake::Deployed);
         Ok(deployment)
     }
@@ -229,7 +266,7 @@ impl<B: Backend> Store for SqlStore<B> {
         to: Option<DeploymentId>,
     ) -> Result<RolledBack, StoreError> {
         let type_name = name.clone();
-        let answer = self.backend.run(Rollback { type_name, to }).await?;
+        let answer = self.change(Rollback { type_name, to }).await?;
         self.wake_if(matches!(answer, RolledBack::Done { .. }), Wake::Deployed);
         Ok(answer)
     }
@@ -240,7 +277,7 @@ impl<B: Backend> Store for SqlStore<B> {
         change: CanaryChange,
     ) -> Result<Option<DeploymentId>, StoreError> {
         let change = ChangeCanary::new(name.clone(), change)?;
-        let changed = self.backend.run(change).await?;
+        let changed = self.change(change).await?;
         self.wake_if(changed.is_some(), Wake::Deployed);
         Ok(changed)
     }
@@ -256,7 +293,7 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn release(&self, name: &TypeName) -> Result<u64, StoreError> {
-        let released = self.backend.run(Release(name.clone())).await?;
+        let released = self.change(Release(name.clone())).await?;
         self.wake_if(released > 0, Wake::Deployed);
         Ok(released)
     }
@@ -270,7 +307,7 @@ impl<B: Backend> Store for SqlStore<B> {
             .await?;
         let enqueue = Enqueue::new(chains, &types)?;
         let ids = enqueue.ids();
-        match self.backend.run(enqueue).await {
+        match self.change(enqueue).await {
             Ok(created) => {
                 self.follow(created.aftermath).await;
                 Ok(created.started)
@@ -396,14 +433,14 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn cancel(&self, job: JobId) -> Result<Cancelled, StoreError> {
-        let (cancelled, aftermath) = self.backend.run(Cancel(job)).await?;
+        let (cancelled, aftermath) = self.change(Cancel(job)).await?;
         self.wake_if(cancelled == Cancelled::Was(State::Running), Wake::Cancelled);
         self.follow(aftermath).await;
         Ok(cancelled)
     }
 
     async fn cancel_chain(&self, chain: ChainId) -> Result<CancelledChain, StoreError> {
-        let (cancelled, aftermath) = self.backend.run(CancelChain(chain)).await?;
+        let (cancelled, aftermath) = self.change(CancelChain(chain)).await?;
         let running = matches!(
             cancelled,
             CancelledChain::Was {
@@ -424,7 +461,7 @@ impl<B: Backend> Store for SqlStore<B> {
                 "delay of {delay_ms} ms of job {job} is over the maximum of {DELAY_MS_MAX} ms"
             )));
         }
-        let (moved, aftermath) = self.backend.run(Reschedule { job, due, force }).await?;
+        let (moved, aftermath) = self.change(Reschedule { job, due, force }).await?;
         self.follow(aftermath).await;
         Ok(moved)
     }
@@ -434,7 +471,7 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn retry(&self, job: JobId) -> Result<Retried, StoreError> {
-        match self.backend.run(Retry(job)).await {
+        match self.change(Retry(job)).await {
             // Another job of the chain is live, or another chain has its key.
             Err(error) if error.is_unique() => match self.backend.run(WhyNot(job)).await? {
                 (_, Some(holder)) => Ok(Retried::KeyTaken(holder)),
@@ -452,7 +489,7 @@ impl<B: Backend> Store for SqlStore<B> {
     async fn pause(&self, pause: NewPause) -> Result<Pause, StoreError> {
         let type_id = self.pausable(pause.type_name.as_ref()).await?;
         let until = pause.until;
-        match self.backend.run(BeginPause::new(type_id, pause)?).await? {
+        match self.change(BeginPause::new(type_id, pause)?).await? {
             Some(pause) => {
                 self.backend.wake(Wake::Rescheduled);
                 Ok(pause)
@@ -468,7 +505,11 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn resume(&self, type_name: Option<&TypeName>) -> Result<bool, StoreError> {
         let type_id = self.pausable(type_name).await?;
-        let resumed = self.backend.run(EndPause(type_id)).await?;
+        let end = EndPause {
+            type_id,
+            type_name: type_name.cloned(),
+        };
+        let resumed = self.change(end).await?;
         self.wake_if(resumed, Wake::Ready);
         Ok(resumed)
     }
@@ -494,7 +535,7 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn put_schedule(&self, schedule: NewSchedule) -> Result<PutSchedule, StoreError> {
         let type_id = self.type_id(&schedule.type_name).await?;
-        let put = self.backend.run(Put::new(schedule, type_id)?).await?;
+        let put = self.change(Put::new(schedule, type_id)?).await?;
         self.wake_if(put.next_at.is_some(), Wake::Rescheduled);
         Ok(put)
     }
@@ -513,20 +554,17 @@ impl<B: Backend> Store for SqlStore<B> {
         paused: bool,
     ) -> Result<bool, StoreError> {
         let name = name.clone();
-        let exists = self
-            .backend
-            .run(schedule::SetPaused { name, paused })
-            .await?;
+        let exists = self.change(schedule::SetPaused { name, paused }).await?;
         self.wake_if(exists && !paused, Wake::Rescheduled);
         Ok(exists)
     }
 
     async fn delete_schedule(&self, name: &ScheduleName) -> Result<bool, StoreError> {
-        self.backend.run(schedule::Delete(name.clone())).await
+        self.change(schedule::Delete(name.clone())).await
     }
 
     async fn trigger_schedule(&self, name: &ScheduleName) -> Result<Option<ChainId>, StoreError> {
-        let chain = self.backend.run(schedule::Trigger(name.clone())).await?;
+        let chain = self.change(schedule::Trigger(name.clone())).await?;
         self.wake_if(chain.is_some(), Wake::Ready);
         Ok(chain)
     }
@@ -584,7 +622,7 @@ impl<B: Backend> Store for SqlStore<B> {
         let mut answers = Vec::with_capacity(batch.jobs.len());
         let mut parts = vec![replay.jobs().to_vec()];
         while let Some(part) = parts.pop() {
-            match self.backend.run(replay.of(&part)).await {
+            match self.change(replay.of(&part)).await {
                 Ok(part) => answers.extend(part),
                 // One job spoils a transaction: look for it by halves, so that the others are replayed.
                 Err(error) if error.is_unique() => match part.as_slice() {
@@ -631,7 +669,7 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn delete_chain(&self, id: ChainId, cascade: bool) -> Result<Deleted, StoreError> {
-        let deletion = self.backend.run(DeleteChain { id, cascade }).await?;
+        let deletion = self.change(DeleteChain { id, cascade }).await?;
         self.wake_if(deletion.stopped, Wake::Cancelled);
         Ok(deletion.deleted)
     }
@@ -676,7 +714,7 @@ impl<B: Backend> Store for SqlStore<B> {
         };
         let complete = CompleteExternal::new(job, token, outcome, next_type);
         let complete = complete.map_err(StoreError::Invalid)?;
-        match (self.backend.run(complete).await, next) {
+        match (self.change(complete).await, next) {
             (Ok((answer, aftermath)), _) => {
                 self.follow(aftermath).await;
                 Ok(answer)
@@ -728,8 +766,23 @@ impl<B: Backend> Store for SqlStore<B> {
         self.backend.run(read::Sessions).await
     }
 
+    fn acting(&self, acting: Acting) -> Arc<dyn Store> {
+        Arc::new(Self {
+            shared: Arc::clone(&self.shared),
+            acting: Some(Arc::new(acting)),
+        })
+    }
+
+    async fn reserve(&self, id: Uuid) -> Result<Uuid, StoreError> {
+        self.change(Reserve(id)).await
+    }
+
+    async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRecord>, StoreError> {
+        self.backend.run(Audit::new(query)?).await
+    }
+
     async fn put_token(&self, token: NewToken) -> Result<Token, StoreError> {
-        self.backend.run(PutToken::new(token)?).await
+        self.change(PutToken::new(token)?).await
     }
 
     async fn tokens(&self, before: Option<TokenId>, limit: u32) -> Result<Vec<Token>, StoreError> {
@@ -745,7 +798,7 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn revoke_token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
-        self.backend.run(RevokeToken(id)).await
+        self.change(RevokeToken(id)).await
     }
 
     async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {

@@ -1,5 +1,6 @@
 //! Reads rows of either database into records.
 
+pub(crate) mod audit;
 pub(crate) mod deployment;
 pub(crate) mod pause;
 mod read;

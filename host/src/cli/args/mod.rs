@@ -1,5 +1,6 @@
 //! What the command line looks like. No behaviour here.
 
+mod audit;
 pub mod chain;
 mod dead_letter;
 mod deployment;
@@ -26,6 +27,7 @@ pub use schedule::{MissedArg, OverlapArg, PutArgs, ScheduleCommand};
 
 pub use deployment::{CanaryArgs, CanaryChangeArgs, DeploymentCommand};
 
+pub use audit::AuditCommand;
 pub use token::TokenCommand;
 
 pub use dead_letter::{DeadLetterCommand, DeadLetterFilterArgs, ReplayArgs};
@@ -119,6 +121,9 @@ pub enum Command {
     Resume(PauseTarget),
     /// List what is paused.
     Pauses,
+    /// Look at what people and programs changed.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Make, list and revoke tokens of the HTTP API.
     #[command(subcommand)]
     Token(TokenCommand),

@@ -1,5 +1,6 @@
 //! The store as a worker of the simulation has it: the model, behind a network and a database that fail.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -227,6 +228,21 @@ impl Store for FaultyStore {
     async fn retry(&self, job: JobId) -> Result<Retried, StoreError> {
         let retry = move |model: &mut Model| model.retry(job);
         self.ask(Asked::Retry(job), retry, |_| true).await
+    }
+
+    fn acting(&self, _: Acting) -> Arc<dyn Store> {
+        Arc::new(Self {
+            world: self.world.clone(),
+            process: self.process,
+        })
+    }
+
+    async fn reserve(&self, _: Uuid) -> Result<Uuid, StoreError> {
+        not_simulated("reserve")
+    }
+
+    async fn audit(&self, _: &AuditQuery) -> Result<Vec<AuditRecord>, StoreError> {
+        not_simulated("audit")
     }
 
     async fn put_token(&self, _: NewToken) -> Result<Token, StoreError> {

@@ -165,6 +165,10 @@ impl ReplayJobs {
         }
     }
 
+    pub(super) fn replay(&self) -> ReplayId {
+        self.batch.id
+    }
+
     pub(crate) fn jobs(&self) -> &[JobId] {
         &self.batch.jobs
     }

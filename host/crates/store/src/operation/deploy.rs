@@ -1,7 +1,7 @@
 //! Storing a component and putting its types in force, or beside what is in force.
 
 use hardstop_domain::canary::CANARY_PERCENT;
-use hardstop_domain::{Digest, TypeId, TypeSpec};
+use hardstop_domain::{Digest, TypeId, TypeName, TypeSpec};
 
 use super::{Mode, Operation, unwritable};
 use crate::StoreError;
@@ -67,6 +67,15 @@ impl Deploy {
             )));
         }
         Ok(Self { deployment })
+    }
+
+    /// The types that it deploys.
+    pub(super) fn names(&self) -> Vec<&TypeName> {
+        self.deployment
+            .types
+            .iter()
+            .map(|spec| &spec.name)
+            .collect()
     }
 
     /// Puts what the deployment says of a type in force.

@@ -196,6 +196,10 @@ impl ChangeCanary {
         }
         Ok(Self { type_name, change })
     }
+
+    pub(super) fn type_name(&self) -> &TypeName {
+        &self.type_name
+    }
 }
 
 impl Operation for ChangeCanary {

@@ -103,6 +103,15 @@ impl CompleteExternal {
         })
     }
 
+    pub(super) fn job(&self) -> JobId {
+        self.job
+    }
+
+    /// The state that it leaves the job in.
+    pub(super) fn state_after(&self) -> Option<State> {
+        State::from_code(self.finish.state)
+    }
+
     async fn finish(
         &self,
         tx: &mut dyn Transaction,

@@ -83,7 +83,7 @@ impl Listing {
 
 /// The smallest id that a UUIDv7 of this time's millisecond can be: its first 48 bits are milliseconds
 /// since 1970.
-fn first_id(at: Timestamp) -> Uuid {
+pub(super) fn first_id(at: Timestamp) -> Uuid {
     const MS_MAX: i64 = (1 << 48) - 1;
     let ms = at.0.div_euclid(1_000).clamp(0, MS_MAX);
     Uuid::from_u128((ms as u128) << 80)

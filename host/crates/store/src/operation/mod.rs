@@ -1,5 +1,7 @@
 //! The operations of the store, each over the statements of either database.
 
+pub(crate) mod audit;
+pub(crate) mod change;
 pub(crate) mod continuation;
 pub(crate) mod dead_letter;
 pub(crate) mod deploy;

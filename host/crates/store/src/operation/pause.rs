@@ -1,7 +1,7 @@
 //! Pauses: types, or everything, that no host is to claim.
 
-use hardstop_domain::TypeId;
 use hardstop_domain::job::DELAY_MS_MAX;
+use hardstop_domain::{TypeId, TypeName};
 
 use super::{Mode, Operation};
 use crate::StoreError;
@@ -46,6 +46,11 @@ impl BeginPause {
         }
         Ok(Self { type_id, pause })
     }
+
+    /// What is paused; none: everything.
+    pub(super) fn type_name(&self) -> Option<&TypeName> {
+        self.pause.type_name.as_ref()
+    }
 }
 
 impl Operation for BeginPause {
@@ -61,7 +66,11 @@ impl Operation for BeginPause {
 }
 
 /// Ends a pause. Says whether there was one.
-pub(crate) struct EndPause(pub(crate) TypeId);
+pub(crate) struct EndPause {
+    pub(crate) type_id: TypeId,
+    /// None: everything.
+    pub(crate) type_name: Option<TypeName>,
+}
 
 impl Operation for EndPause {
     type Output = bool;
@@ -71,7 +80,7 @@ impl Operation for EndPause {
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<bool, StoreError> {
-        tx.resume(self.0).await
+        tx.resume(self.type_id).await
     }
 }
 

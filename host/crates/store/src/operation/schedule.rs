@@ -46,6 +46,12 @@ impl Put {
     }
 }
 
+impl Put {
+    pub(super) fn name(&self) -> &ScheduleName {
+        &self.schedule.name
+    }
+}
+
 impl Operation for Put {
     type Output = PutSchedule;
 

@@ -1,5 +1,6 @@
 //! What goes into the store and what comes out of it.
 
+mod audit;
 mod chain;
 mod dead_letter;
 mod deployment;
@@ -22,6 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use audit::*;
 pub use chain::*;
 pub use explain::*;
 
@@ -71,7 +73,7 @@ impl NewComponent {
 }
 
 /// A deployment as it was made.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Deployment {
     /// Its id.
     pub id: DeploymentId,

@@ -2,7 +2,7 @@
 
 use hardstop_domain::{Digest, Scopes, Timestamp, TokenId};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The longest name of a token, in bytes.
@@ -28,7 +28,7 @@ pub struct NewToken {
 }
 
 /// A token, without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Token {
     /// Its id.
     pub id: TokenId,

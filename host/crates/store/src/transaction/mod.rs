@@ -1,6 +1,7 @@
 //! The statements that both databases offer. What an operation does with them is written once, in
 //! `operation`.
 
+pub(crate) mod audit;
 pub(crate) mod blocker;
 mod dead_letter;
 pub(crate) mod deployment;
@@ -42,6 +43,7 @@ pub(crate) trait Transaction:
     + deployment::DeploymentStatements
     + schedule::ScheduleStatements
     + token::TokenStatements
+    + audit::AuditStatements
     + DeadLetterStatements
     + RemovalStatements
     + Send

@@ -1,5 +1,6 @@
 //! What every store does. A case that is not listed here is dead code, which the compiler reports.
 
+mod audit;
 mod blocker;
 mod cancel;
 mod chain;
@@ -17,6 +18,7 @@ mod migrate;
 mod pause;
 mod promote;
 mod read;
+mod request;
 mod reschedule;
 mod rescue;
 mod retention;
@@ -58,6 +60,21 @@ macro_rules! suite {
 }
 
 suite! {
+    audit {
+        each_change_is_recorded_with_what_was_and_is,
+        a_deployment_is_recorded_with_limits_and_grants,
+        what_changes_nothing_leaves_no_record,
+        a_token_is_recorded_without_its_hash,
+        records_are_filtered_and_paged,
+    }
+    request {
+        a_request_that_is_sent_again_starts_nothing_more,
+        another_request_cannot_have_the_key,
+        a_request_that_failed_leaves_its_key_free,
+        requests_that_come_at_once_start_once,
+        everything_that_is_made_is_made_once,
+        keys_are_forgotten_after_a_day,
+    }
     token {
         a_token_is_found_until_it_is_revoked,
         a_token_expires_by_the_databases_clock,

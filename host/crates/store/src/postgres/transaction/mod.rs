@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use hardstop_domain::{ChainId, Digest, JobId, LeaseToken, SessionId, State, TypeId, TypeName};
 use sqlx::PgConnection;
 
+mod audit;
 mod blocker;
 mod external;
 mod key;

@@ -15,6 +15,7 @@ use hardstop_domain::{ChainId, Digest, JobId, LeaseToken, SessionId, State, Type
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
+mod audit;
 mod blocker;
 mod external;
 mod key;
