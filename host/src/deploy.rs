@@ -13,7 +13,7 @@ use hardstop_domain::{
     Capabilities, Command, DeploymentId, Digest, Limits, LimitsPatch, QuarantinePolicy,
     RetryPolicy, SnoozePolicy, TypeName, TypeSpec,
 };
-use hardstop_sandbox::{DescribeError, PrepareError, Profile, Sandbox, adapt};
+use hardstop_sandbox::{DescribeError, PrepareError, Profile, Sandbox};
 use hardstop_store::{NewComponent, NewDeployment};
 use serde::Deserialize;
 use serde_json::Value;
@@ -81,6 +81,38 @@ pub struct ManifestFile {
     pub path: PathBuf,
     /// What it says.
     pub manifest: Manifest,
+    source: Source,
+}
+
+/// Where the files are that a manifest names.
+#[derive(Debug, Clone)]
+enum Source {
+    /// In the file system, relative to the manifest.
+    Folder,
+    /// Beside the manifest in a request, by the paths that it names. No other file of this machine is one.
+    Given(BTreeMap<PathBuf, Vec<u8>>),
+}
+
+impl Source {
+    fn size(&self, path: &Path) -> std::io::Result<u64> {
+        match self {
+            Self::Folder => Ok(std::fs::metadata(path)?.len()),
+            Self::Given(files) => Ok(given(files, path)?.len() as u64),
+        }
+    }
+
+    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        match self {
+            Self::Folder => std::fs::read(path),
+            Self::Given(files) => given(files, path).cloned(),
+        }
+    }
+}
+
+fn given<'f>(files: &'f BTreeMap<PathBuf, Vec<u8>>, path: &Path) -> std::io::Result<&'f Vec<u8>> {
+    files
+        .get(path)
+        .ok_or_else(|| std::io::Error::other("the request has no such file"))
 }
 
 impl ManifestFile {
@@ -98,7 +130,16 @@ impl ManifestFile {
             ))
             .hint(format!("name a {MANIFEST} or the folder that holds one"))
         })?;
-        let manifest = toml::from_str(&text).map_err(|error: toml::de::Error| {
+        Self::parse(path, &text, Source::Folder)
+    }
+
+    /// A manifest and the files beside it, by the paths that it names, as a request brings them.
+    pub fn given(text: &str, files: BTreeMap<PathBuf, Vec<u8>>) -> Result<Self, Error> {
+        Self::parse(PathBuf::from(MANIFEST), text, Source::Given(files))
+    }
+
+    fn parse(path: PathBuf, text: &str, source: Source) -> Result<Self, Error> {
+        let manifest = toml::from_str(text).map_err(|error: toml::de::Error| {
             Error::usage(format!(
                 "manifest {}: {}",
                 path.display(),
@@ -106,7 +147,11 @@ impl ManifestFile {
             ))
             .hint("docs/reference/manifest.md lists every key")
         })?;
-        Ok(Self { path, manifest })
+        Ok(Self {
+            path,
+            manifest,
+            source,
+        })
     }
 
     /// The component's file, where the manifest names one.
@@ -117,8 +162,18 @@ impl ManifestFile {
     /// The component's bytes, where the manifest names one.
     pub fn read_component(&self, bytes_max: u64) -> Result<Option<Vec<u8>>, Error> {
         self.component_path()
-            .map(|path| read_component(&path, bytes_max))
+            .map(|path| component_of(&self.source, &path, bytes_max))
             .transpose()
+    }
+
+    /// The size of a file that the manifest names, in bytes.
+    pub(crate) fn size_of(&self, path: &Path) -> std::io::Result<u64> {
+        self.source.size(&self.beside(path))
+    }
+
+    /// The bytes of a file that the manifest names.
+    pub(crate) fn read_file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        self.source.read(&self.beside(path))
     }
 
     /// A path as the manifest gives it: relative to the manifest.
@@ -127,9 +182,12 @@ impl ManifestFile {
     }
 }
 
-/// Reads a component's bytes. A core module for WASI preview 1 becomes the component that runs it: that is what
-/// is stored, and whose digest is shown.
+/// Reads the bytes of a component, or of a core module that is to become one.
 pub fn read_component(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
+    component_of(&Source::Folder, path, bytes_max)
+}
+
+fn component_of(source: &Source, path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
     let cannot = |error: std::io::Error| {
         Error::usage(format!(
             "cannot read the component {}: {error}",
@@ -137,7 +195,7 @@ pub fn read_component(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
         ))
         .hint("build it first, such as with `cargo build --target wasm32-wasip2`")
     };
-    let size = std::fs::metadata(path).map_err(cannot)?.len();
+    let size = source.size(path).map_err(cannot)?;
     if size > bytes_max {
         return Err(Error::usage(format!(
             "the component {} has {size} bytes, over `component_bytes_max` = {bytes_max}",
@@ -145,8 +203,18 @@ pub fn read_component(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
         ))
         .hint("strip it and build with opt-level = \"s\", or raise component_bytes_max in hardstop.toml"));
     }
-    let bytes = std::fs::read(path).map_err(cannot)?;
-    adapt(bytes).map_err(|error| Error::usage(format!("{}: {error}", path.display())))
+    source.read(path).map_err(cannot)
+}
+
+/// The component that these bytes are, or that is made of them: a core module for WASI preview 1 becomes the component
+/// that runs it. That is what is stored, and whose digest is shown.
+pub async fn adapted(
+    what: impl std::fmt::Display,
+    bytes: Vec<u8>,
+    sandbox: &Sandbox,
+) -> Result<Vec<u8>, Error> {
+    let adapted = sandbox.adapt(bytes).await;
+    adapted.map_err(|error| prepare_error(what, error))
 }
 
 /// How the manifest starts the component for a type, where that is a WASI command.
@@ -185,6 +253,13 @@ pub async fn verify(
     sandbox: &Sandbox,
     config: &Config,
 ) -> Result<NewDeployment, Error> {
+    let component = match component {
+        Some(bytes) => {
+            let what = file.component_path().unwrap_or_default();
+            Some(adapted(what.display(), bytes, sandbox).await?)
+        }
+        None => None,
+    };
     let manifest = &file.manifest;
     let in_manifest = |error: Error| error.context(format!("manifest {}", file.path.display()));
     let (outside, inside): (BTreeMap<_, _>, BTreeMap<_, _>) = manifest

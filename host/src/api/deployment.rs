@@ -1,17 +1,22 @@
-//! Deployments: list, show, compare.
+//! Deployments: made, checked, listed, shown, compared.
 
-use aide::axum::routing::get_with;
+use aide::axum::routing::{get_with, post_with};
 use axum::Json;
-use hardstop_domain::{DeploymentId, Scope};
-use hardstop_store::DeploymentDetail;
+use axum::extract::{DefaultBodyLimit, State};
+use hardstop_domain::{DeploymentId, Digest, Scope};
+use hardstop_store::{DeploymentDetail, NewDeployment};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::access::Caller;
 use super::extract::{Path, Query};
 use super::problem::Problem;
-use super::route::Routes;
-use crate::service::{DeploymentLine, TypeDifference};
+use super::route::{Created, Routes};
+use super::upload::{UPLOAD_BYTES_MAX, Upload, refused};
+use super::{Api, Deployer};
+use crate::deploy;
+use crate::error::Kind;
+use crate::service::{DeploymentLine, DeploymentMade, TypeDifference};
 
 pub fn routes(routes: Routes) -> Routes {
     routes
@@ -19,6 +24,24 @@ pub fn routes(routes: Routes) -> Routes {
             Scope::Read,
             "/deployments",
             get_with(list, |op| op.id("listDeployments").summary("The newest deployments")),
+        )
+        .create(
+            Scope::Deploy,
+            "/deployments",
+            post_with(make, |op| {
+                op.id("deploy")
+                    .summary("Verify a component and put its types in force, or beside what is in force")
+            })
+            .layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)),
+        )
+        .add(
+            Scope::Deploy,
+            "/deployments/check",
+            post_with(check, |op| {
+                op.id("checkDeployment")
+                    .summary("Verify a component, and say what deploying it would change; nothing is stored")
+            })
+            .layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)),
         )
         .add(
             Scope::Read,
@@ -55,6 +78,26 @@ fn limit_default() -> u32 {
     20
 }
 
+/// Where to put a deployment.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Placed {
+    /// Beside what is in force, with so many percent of the jobs; in force where it is left out.
+    #[schemars(range(min = 1, max = 99))]
+    canary: Option<u8>,
+}
+
+/// A deployment that is good.
+#[derive(Serialize, JsonSchema)]
+struct Checked {
+    /// The manifest's name.
+    name: String,
+    /// Its component; none where every type is completed from outside.
+    component: Option<Digest>,
+    /// What it would change.
+    differences: Vec<TypeDifference>,
+}
+
 /// What to compare with.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -84,4 +127,49 @@ async fn diff(
     Query(other): Query<Other>,
 ) -> Result<Json<Vec<TypeDifference>>, Problem> {
     Ok(Json(caller.service.diff(path.deployment, other.to).await?))
+}
+
+async fn make(
+    caller: Caller,
+    State(api): State<Api>,
+    Query(placed): Query<Placed>,
+    upload: Upload,
+) -> Result<Created<DeploymentMade>, Problem> {
+    let mut new = verify(&api, upload).await?;
+    new.canary_percent = placed.canary;
+    let made = caller.service.make_deployment(new).await?;
+    let path = format!("/deployments/{}", made.deployment);
+    Ok(Created::at(path, made))
+}
+
+async fn check(
+    caller: Caller,
+    State(api): State<Api>,
+    upload: Upload,
+) -> Result<Json<Checked>, Problem> {
+    let new = verify(&api, upload).await?;
+    let differences = caller.service.diff_new(&new).await?;
+    Ok(Json(Checked {
+        component: new.component.as_ref().map(|component| component.digest),
+        name: new.name,
+        differences,
+    }))
+}
+
+async fn verify(api: &Api, Upload(file): Upload) -> Result<NewDeployment, Problem> {
+    let Ok(_turn) = api.deployer.turns.try_acquire() else {
+        return Err(Problem::new(
+            Kind::Overloaded,
+            "other deployments are being verified",
+        ));
+    };
+    let Deployer {
+        sandbox, config, ..
+    } = &*api.deployer;
+    let bytes = file
+        .read_component(config.component_bytes_max)
+        .map_err(refused)?;
+    deploy::verify(&file, bytes, sandbox, config)
+        .await
+        .map_err(refused)
 }

@@ -22,6 +22,10 @@ use crate::error::{Error, Kind};
 const REQUESTS_MAX: usize = 256;
 /// How long a request may take, up to the head of its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for a deployment, whose component is sent and compiled meanwhile.
+const DEPLOY_TIMEOUT: Duration = Duration::from_secs(900);
+/// Where deployments are sent to.
+const DEPLOYMENTS: &str = "/api/v1/deployments";
 /// The id of a request, which the host's log has too.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -77,11 +81,16 @@ async fn shed(slots: Arc<Semaphore>, request: Request, next: Next) -> Response {
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+    let uploads = request.method() == Method::POST && request.uri().path().starts_with(DEPLOYMENTS);
+    let timeout = match uploads {
+        true => DEPLOY_TIMEOUT,
+        false => REQUEST_TIMEOUT,
+    };
+    match tokio::time::timeout(timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(
             Kind::RequestTimeout,
-            format!("it took longer than {} s", REQUEST_TIMEOUT.as_secs()),
+            format!("it took longer than {} s", timeout.as_secs()),
         )
         .hint("look whether it had an effect before you send it again")
         .into_response(),

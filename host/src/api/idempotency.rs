@@ -6,7 +6,7 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::HeaderName;
+use axum::http::{HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use hardstop_domain::Digest;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::extract;
 use super::problem::Problem;
+use super::upload::{UPLOAD_BYTES_MAX, UPLOAD_TIMEOUT};
 use crate::error::Kind;
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -48,7 +49,13 @@ async fn with_key(request: Request) -> Result<Request, Problem> {
         .path_and_query()
         .map_or("", |place| place.as_str());
     let mut text = format!("{} {place}\n", parts.method).into_bytes();
-    let body = extract::read(body, extract::BODY_BYTES_MAX, extract::BODY_TIMEOUT).await?;
+    let media_type = parts.headers.get(header::CONTENT_TYPE);
+    let media_type = media_type.and_then(|it| it.to_str().ok());
+    let (bytes_max, timeout) = match media_type {
+        Some(it) if it.starts_with("multipart/") => (UPLOAD_BYTES_MAX, UPLOAD_TIMEOUT),
+        _ => (extract::BODY_BYTES_MAX, extract::BODY_TIMEOUT),
+    };
+    let body = extract::read(body, bytes_max, timeout).await?;
     text.extend_from_slice(&body);
     parts.extensions.insert(RequestKey {
         key,
@@ -62,7 +69,8 @@ pub fn parameter() -> Value {
     json!({
         "in": "header",
         "name": "Idempotency-Key",
-        "description": "A name for this request, such as a UUID. Sent again within a day, with the same key and the same                         body, it is answered as the first time and makes nothing more.",
+        "description": "A name for this request, such as a UUID. Sent again within a day, with the same key and the same body, \
+                        it is answered as the first time and makes nothing more.",
         "schema": { "type": "string", "minLength": 1, "maxLength": REQUEST_KEY_BYTES_MAX },
     })
 }

@@ -16,6 +16,7 @@ mod dead_letter;
 mod deployment;
 pub mod document;
 mod extract;
+mod follow;
 mod guard;
 mod health;
 mod idempotency;
@@ -28,11 +29,17 @@ mod schedule;
 mod server;
 mod session;
 mod token;
+mod upload;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use hardstop_sandbox::Sandbox;
 use serde_json::Value;
+use tokio::sync::{Semaphore, watch};
 
+use crate::config::Config;
 use crate::error::Kind;
 use crate::service::Service;
 use problem::Problem;
@@ -48,6 +55,32 @@ pub struct Api {
     service: Service,
     /// Whether the server can be reached from this machine only.
     is_loopback: bool,
+    deployer: Arc<Deployer>,
+    /// How many more jobs may be followed.
+    followers: Arc<Semaphore>,
+    /// Whether the server ends: what goes on by itself ends then.
+    stopping: watch::Receiver<bool>,
+}
+
+/// How many deployments are verified at once.
+const VERIFIED_AT_ONCE: usize = 2;
+
+/// What verifies deployments.
+pub struct Deployer {
+    sandbox: Sandbox,
+    config: Config,
+    turns: Semaphore,
+}
+
+impl Deployer {
+    /// Verifies in this sandbox, which is not that of a worker: full slots of jobs keep no deployment waiting.
+    pub fn new(sandbox: Sandbox, config: Config) -> Self {
+        Self {
+            sandbox,
+            config,
+            turns: Semaphore::new(VERIFIED_AT_ONCE),
+        }
+    }
 }
 
 /// All routes, in the order in which the document lists them.
@@ -55,6 +88,7 @@ fn routes() -> Routes {
     let routes = Routes::none();
     let routes = chain::routes(routes);
     let routes = job::routes(routes);
+    let routes = follow::routes(routes);
     let routes = job_type::routes(routes);
     let routes = component::routes(routes);
     let routes = deployment::routes(routes);
@@ -72,13 +106,22 @@ pub fn openapi() -> Value {
     document::of(routes()).0
 }
 
-/// The API over these use cases, for a server that can be reached from this machine only, or from others too.
-pub fn router(service: Service, is_loopback: bool) -> Router {
+/// The API over these use cases, for a server that can be reached from this machine only, or from others too, and that
+/// ends when `stopping` says so.
+pub fn router(
+    service: Service,
+    deployer: Deployer,
+    is_loopback: bool,
+    stopping: watch::Receiver<bool>,
+) -> Router {
     document::begin();
     let (document, routes) = document::of(routes());
     let api = Api {
         service,
         is_loopback,
+        deployer: Arc::new(deployer),
+        followers: Arc::new(Semaphore::new(follow::FOLLOWERS_MAX)),
+        stopping,
     };
     let known = from_fn_with_state(api.clone(), access::authenticate);
     let router = Router::new()

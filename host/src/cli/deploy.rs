@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use hardstop_domain::quantity::format_size;
-use serde_json::json;
 
 use super::args::DeployArgs;
 use super::deployment::differences_text;
@@ -71,17 +70,7 @@ pub async fn execute(context: &Context, args: DeployArgs) -> Result<ExitCode, Er
             names.push(spec.name.clone());
             rows.push([spec.name.to_string(), component, size, wall, cpu, memory]);
         }
-        let name = new.name.clone();
-        let component = new.component.as_ref().map(|new| new.digest);
-        let deployment = service.deploy(new).await?;
-        printed.push(json!({
-            "name": name,
-            "deployment": deployment.id,
-            "component": component,
-            "created_at": deployment.created_at,
-            "canary_percent": args.canary,
-            "types": deployment.types.iter().map(|(_, name)| name).collect::<Vec<_>>(),
-        }));
+        printed.push(service.make_deployment(new).await?);
     }
     context.output.many(&printed, || {
         output::table(["type", "component", "size", "wall", "cpu", "memory"], rows)

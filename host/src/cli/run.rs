@@ -93,8 +93,9 @@ pub async fn execute(context: &Context, args: RunArgs) -> Result<ExitCode, Error
             })
         })
         .collect::<Result<Vec<_>, Error>>()?;
-    let target = read_target(context, &args)?;
+    let mut target = read_target(context, &args)?;
     let sandbox = context.sandbox(4)?;
+    target.bytes = deploy::adapted(&target.what, target.bytes, &sandbox).await?;
     let prepared = sandbox
         .prepare(&target.bytes, Profile::of(&Limits::default()))
         .await

@@ -13,9 +13,12 @@ use tracing::info;
 use super::Context;
 use super::args::ServeArgs;
 use super::worker::{self, Signals};
-use crate::api::{self, Server, ServerConfig};
+use crate::api::{self, Deployer, Server, ServerConfig};
 use crate::error::Error;
 use crate::service::Service;
+
+/// How many guests describe themselves at once when deployments are verified.
+const DEPLOY_INSTANCES: u32 = 4;
 
 pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, Error> {
     worker::apply(&mut context, args.worker)?;
@@ -38,6 +41,7 @@ pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, 
              address such as 127.0.0.1:8080",
         ));
     }
+    let deployer = Deployer::new(context.sandbox(DEPLOY_INSTANCES)?, context.config.clone());
     let server = Server::bind(ServerConfig {
         listen: args.listen,
         drain_timeout: context.config.worker.drain_timeout,
@@ -59,7 +63,8 @@ pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, 
         let mut stopped = stopped.clone();
         async move { drop(stopped.wait_for(|stopped| *stopped).await) }
     };
-    let serve = server.run(api::router(service, is_loopback), told());
+    let router = api::router(service, deployer, is_loopback, stopped.clone());
+    let serve = server.run(router, told());
     match worker {
         None => serve.await,
         Some(worker) => {

@@ -74,13 +74,6 @@ pub(super) fn command(asked: &TypeManifest, is_command: bool) -> Result<Option<C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deploy::read_component;
-
-    /// A module for WASI preview 1 that ends at once.
-    const MODULE: &str = r#"(module
-        (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
-        (memory (export "memory") 1)
-        (func (export "_start")))"#;
 
     #[test]
     fn a_handler_takes_no_command() {
@@ -91,20 +84,5 @@ mod tests {
         let error = command(&asked, false).expect_err("a handler").to_string();
         assert!(error.contains("exports a handler"), "{error}");
         assert_eq!(command(&TypeManifest::default(), false).ok(), Some(None));
-    }
-
-    #[test]
-    fn a_library_is_not_read_as_a_component() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("library.wasm");
-        let library = MODULE.replace("_start", "_initialize");
-        std::fs::write(&path, wat::parse_str(library).expect("a module")).expect("written");
-        let error = read_component(&path, 1 << 20)
-            .expect_err("a reactor")
-            .to_string();
-        assert!(
-            error.contains("library.wasm: this WASI preview 1 module exports no"),
-            "{error}"
-        );
     }
 }

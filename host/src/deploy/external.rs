@@ -89,8 +89,13 @@ pub(super) fn schema(
     let text = match given {
         None => "true".to_owned(),
         Some(Value::String(path)) => {
-            let path = file.beside(path.as_ref());
-            std::fs::read_to_string(&path).map_err(|error| {
+            let bytes = file.read_file(path.as_ref());
+            let text = bytes.and_then(|bytes| {
+                String::from_utf8(bytes)
+                    .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+            });
+            text.map_err(|error| {
+                let path = file.beside(path.as_ref());
                 Error::usage(format!(
                     "cannot read its {which} schema {}: {error}",
                     path.display()

@@ -17,19 +17,25 @@ pub fn read(
     let mut total = 0;
     let mut files = BTreeMap::new();
     for (guest_path, path) in asked {
-        let path = manifest.beside(path);
         let cannot = |error: std::io::Error| {
-            Error::usage(format!("files: cannot read {}: {error}", path.display())).hint(format!(
+            Error::usage(format!(
+                "files: cannot read {}: {error}",
+                manifest.beside(path).display()
+            ))
+            .hint(format!(
                 "{guest_path:?} is to be a file; its path is relative to the manifest"
             ))
         };
-        let size = std::fs::metadata(&path).map_err(cannot)?.len();
+        let size = manifest.size_of(path).map_err(cannot)?;
         total += size;
         if total > FILES_BYTES_MAX {
             let error = file::FileError::TooLarge(total);
             return Err(Error::usage(error.to_string()));
         }
-        files.insert(guest_path.clone(), std::fs::read(&path).map_err(cannot)?);
+        files.insert(
+            guest_path.clone(),
+            manifest.read_file(path).map_err(cannot)?,
+        );
     }
     Ok(files)
 }

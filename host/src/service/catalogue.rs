@@ -36,6 +36,15 @@ impl Service {
         Ok(catalogue)
     }
 
+    /// Has the types read anew when they are next asked for.
+    pub(super) fn forget_catalogue(&self) {
+        let mut known = self
+            .catalogue
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *known = None;
+    }
+
     fn known_types(&self) -> Option<Arc<Catalogue>> {
         self.catalogue
             .read()

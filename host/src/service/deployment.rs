@@ -65,7 +65,40 @@ pub enum TypeChange {
     Same,
 }
 
+/// A deployment that was made.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct DeploymentMade {
+    /// The manifest's name.
+    pub name: String,
+    /// Its id.
+    pub deployment: DeploymentId,
+    /// Its component; none where every type is completed from outside.
+    pub component: Option<Digest>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The share of the jobs that it gets beside what is in force; none where it is in force.
+    pub canary_percent: Option<u8>,
+    /// Its types.
+    pub types: Vec<TypeName>,
+}
+
 impl Service {
+    /// Stores a verified deployment, and says what was made.
+    pub async fn make_deployment(&self, new: NewDeployment) -> Result<DeploymentMade, Error> {
+        let name = new.name.clone();
+        let component = new.component.as_ref().map(|component| component.digest);
+        let canary_percent = new.canary_percent;
+        let made = self.deploy(new).await?;
+        Ok(DeploymentMade {
+            name,
+            deployment: made.id,
+            component,
+            created_at: made.created_at,
+            canary_percent,
+            types: made.types.into_iter().map(|(_, name)| name).collect(),
+        })
+    }
+
     /// The newest deployments.
     pub async fn deployments(&self, limit: u32) -> Result<Vec<DeploymentDetail>, Error> {
         Ok(self.store.deployments(limit).await?)

@@ -29,7 +29,7 @@ pub use audit::json_lines;
 pub use chain::{ChainCancelled, ChainsDeleted};
 pub use dead_letter::ReplayReport;
 pub use deployment::{
-    DeploymentLine, TypeChange, TypeDifference, quarantine_hint, quarantine_text,
+    DeploymentLine, DeploymentMade, TypeChange, TypeDifference, quarantine_hint, quarantine_text,
 };
 pub use external::Verdict;
 use job::no_such_job;
@@ -92,7 +92,8 @@ impl Service {
     /// Stores a verified deployment.
     pub async fn deploy(&self, deployment: NewDeployment) -> Result<Deployment, Error> {
         let deployment = self.store.deploy(deployment).await?;
-        self.refresh_catalogue().await?;
+        // The next start looks for itself, so that what was stored is not taken for a failure.
+        self.forget_catalogue();
         Ok(deployment)
     }
 

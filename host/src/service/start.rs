@@ -146,8 +146,12 @@ impl Service {
 
     /// The chain that a request asks for, where it can be started.
     pub(super) async fn new_chain(&self, request: StartRequest) -> Result<NewChain, Error> {
-        let catalogue = self.catalogue().await?;
+        let mut catalogue = self.catalogue().await?;
         let type_name = parse_type(&request.type_name)?;
+        if catalogue.by_name(&type_name).is_err() {
+            // It may have been deployed just now, by another process.
+            catalogue = self.refresh_catalogue().await?;
+        }
         let first = NewJob {
             delay_ms: u64::try_from(request.delay.as_millis()).unwrap_or(u64::MAX),
             not_before: request.not_before,

@@ -3,6 +3,8 @@
 mod access;
 mod audit;
 mod bad_input;
+mod follow;
 mod idempotency;
 mod process;
 mod resource;
+mod upload;

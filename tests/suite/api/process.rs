@@ -70,6 +70,37 @@ fn a_client_that_sends_no_head_is_cut_off() {
 }
 
 #[test]
+fn one_request_too_many_is_refused_at_once() {
+    let db = Database::new(Kind::Sqlite, &["plain"]);
+    let server = Server::start(&db);
+    // Each is at work until its body is complete.
+    let half: Vec<_> = (0..256)
+        .map(|_| {
+            let mut stream = server.connect();
+            write!(
+                stream,
+                "POST /api/v1/chains HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{{",
+                server.address()
+            )
+            .unwrap();
+            stream
+        })
+        .collect();
+    let refused = wait_for("the server to be busy", || {
+        let answer = server.get("/jobs");
+        (answer.status != 200).then_some(answer)
+    });
+    refused.problem(503, "overloaded");
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(server.send("GET", "/healthz", &[], b"").status, 200);
+    for mut stream in half {
+        stream.write_all(br#""type":"noop"}"#).unwrap();
+        assert_eq!(receive(stream).status, 201);
+    }
+    server.get("/jobs").good();
+}
+
+#[test]
 fn an_address_that_is_taken_is_told() {
     let db = Database::new(Kind::Sqlite, &[]);
     let server = Server::start(&db);

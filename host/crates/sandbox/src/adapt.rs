@@ -53,9 +53,10 @@ pub enum AdaptError {
 /// Makes a component of a core module for WASI preview 1 that is a command. Anything else than a core module is
 /// handed back as it is, for [`Sandbox::prepare`](crate::Sandbox::prepare) to look at.
 ///
-/// The result depends on the module and on this version of the host alone: the same bytes for the same bytes.
+/// Hosts do it in a child, whose limits hold for what strangers hand in: [`Sandbox::adapt`](crate::Sandbox::adapt). The
+/// result depends on the module and on this version of the host alone: the same bytes for the same bytes.
 pub fn adapt(wasm: Vec<u8>) -> Result<Vec<u8>, AdaptError> {
-    if !wasm.starts_with(CORE_MODULE) {
+    if !is_core_module(&wasm) {
         return Ok(wasm);
     }
     check(&wasm)?;
@@ -67,6 +68,11 @@ pub fn adapt(wasm: Vec<u8>) -> Result<Vec<u8>, AdaptError> {
         Err(_) => "the encoder panicked; this is a defect, please report it".to_owned(),
     };
     Err(invalid(&reason))
+}
+
+/// Whether these bytes begin as a core module does.
+pub(crate) fn is_core_module(wasm: &[u8]) -> bool {
+    wasm.starts_with(CORE_MODULE)
 }
 
 fn encode(wasm: &[u8]) -> Result<Vec<u8>, String> {

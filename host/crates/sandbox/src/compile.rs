@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! host:  Compiler::compile ──(component on stdin)──> child: compile_if_asked
+//!        Compiler::adapt   ──(core module on stdin)─>
 //!                          <──(Reply on stdout)────
 //! ```
 

@@ -6,6 +6,7 @@ use hardstop_domain::quantity::format_size;
 use wasmtime::component::Component;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
+use crate::adapt::is_core_module;
 use crate::binding::JobComponentPre;
 use crate::cache::EntryId;
 use crate::compile::{CompileConfig, CompileError, CompileLimit};
@@ -77,6 +78,12 @@ pub enum PrepareError {
         /// What it is.
         what: &'static str,
     },
+    /// A core module that no component can be made of.
+    #[error("{reason}")]
+    NotAdapted {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Not valid, or not to be compiled.
     #[error("the component is not valid: {reason}; build it anew with a current toolchain")]
     Invalid {
@@ -137,6 +144,26 @@ pub enum PrepareError {
 }
 
 impl Sandbox {
+    /// Makes a component of a core module for WASI preview 1 that is a command, in the child that compiles, under the same
+    /// limits. Anything else is handed back as it is, for [`Sandbox::prepare`] to look at.
+    pub async fn adapt(&self, wasm: Vec<u8>) -> Result<Vec<u8>, PrepareError> {
+        let limit = self.shared.config.component_bytes_max;
+        let bytes = wasm.len() as u64;
+        if !is_core_module(&wasm) {
+            return Ok(wasm);
+        }
+        if bytes > limit {
+            return Err(PrepareError::TooLarge { bytes, limit });
+        }
+        let adapted = self.shared.compiler.adapt(wasm.into()).await;
+        adapted.map_err(|error| match error {
+            CompileError::Refused(reason) => PrepareError::NotAdapted {
+                reason: plain(&reason),
+            },
+            error => not_compiled(error, &self.shared.config.compile),
+        })
+    }
+
     /// Checks, compiles and links a component for a profile. Nothing is compiled before its size, structure,
     /// imports and exports have been looked at; compilation happens in a child process, unless the
     /// cache has the code. To be called within a tokio runtime that drives I/O and time.

@@ -103,11 +103,11 @@ impl<B: Backend> SqlStore<B> {
     /// Makes a change: recorded, where somebody answers for it, and made once for a request that has a key.
     async fn change<O: Change>(&self, operation: O) -> Result<O::Output, StoreError> {
         match &self.acting {
-            None => self.backend.run(operation).await,
-            Some(acting) => {
+            Some(acting) if O::RECORDED || (O::ONCE && acting.request.is_some()) => {
                 let acted = Acted::new(operation, Arc::clone(acting));
                 Ok(self.backend.run(acted).await?.output())
             }
+            _ => self.backend.run(operation).await,
         }
     }
 

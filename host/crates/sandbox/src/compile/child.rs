@@ -1,4 +1,4 @@
-//! The child: gives up what it does not need, then compiles.
+//! The child: gives up what it does not need, then compiles or adapts.
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -7,7 +7,8 @@ use nix::sched::CloneFlags;
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
 use super::COMMAND;
-use super::order::{ISOLATED, NOT_ISOLATED, Order, Reply};
+use super::order::{ISOLATED, NOT_ISOLATED, Order, Reply, Task};
+use crate::adapt::adapt;
 use crate::engine;
 
 /// Files that the child may have open: its streams, and what the standard library opens for a moment.
@@ -44,18 +45,17 @@ fn obey(order: &Order) -> std::io::Result<()> {
         .lock()
         .take(order.wasm_bytes_max)
         .read_to_end(&mut wasm)?;
-    let (reply, bytes) = match engine::compiler(order.profile)
-        .and_then(|engine| engine.precompile_component(&wasm))
-    {
-        Ok(code) => (Reply::Compiled, code),
-        Err(error) => {
-            // The outer messages name the place, the innermost the reason.
-            let reason = error.root_cause().to_string();
-            match is_out_of_memory(&reason) {
-                true => (Reply::OutOfMemory, Vec::new()),
-                false => (Reply::Refused, reason.into_bytes()),
-            }
-        }
+    let made = match order.task {
+        // The outer messages name the place, the innermost the reason.
+        Task::Compile => engine::compiler(order.profile)
+            .and_then(|engine| engine.precompile_component(&wasm))
+            .map_err(|error| error.root_cause().to_string()),
+        Task::Adapt => adapt(wasm).map_err(|error| error.to_string()),
+    };
+    let (reply, bytes) = match made {
+        Ok(made) => (Reply::Made, made),
+        Err(reason) if is_out_of_memory(&reason) => (Reply::OutOfMemory, Vec::new()),
+        Err(reason) => (Reply::Refused, reason.into_bytes()),
     };
     let mut out = std::io::stdout().lock();
     let isolated = if isolated { ISOLATED } else { NOT_ISOLATED };

@@ -6,11 +6,21 @@ use std::str::FromStr;
 use crate::engine::Profile;
 
 /// The first word of an order. A person does not write it by chance.
-const MARK: &str = "hardstop-order-1";
+const MARK: &str = "hardstop-order-2";
+
+/// What a child does with what it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    /// Makes machine code of a component.
+    Compile,
+    /// Makes a component of a core module.
+    Adapt,
+}
 
 /// What a child is asked to do, as its second argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Order {
+    pub(super) task: Task,
     pub(super) profile: Profile,
     pub(super) cpu_seconds: u64,
     pub(super) memory_bytes: u64,
@@ -20,15 +30,17 @@ pub(super) struct Order {
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            task,
             profile,
             cpu_seconds,
             memory_bytes,
             wasm_bytes_max,
         } = self;
+        let adapts = u8::from(*task == Task::Adapt);
         let (metered, stack) = (u8::from(profile.metered), profile.stack_bytes_max);
         write!(
             f,
-            "{MARK} {metered} {stack} {cpu_seconds} {memory_bytes} {wasm_bytes_max}"
+            "{MARK} {adapts} {metered} {stack} {cpu_seconds} {memory_bytes} {wasm_bytes_max}"
         )
     }
 }
@@ -43,6 +55,7 @@ impl FromStr for Order {
             .map(|number| number.parse().map_err(|_| ()))
             .collect::<Result<_, _>>()?;
         let [
+            adapts,
             metered,
             stack_bytes_max,
             cpu_seconds,
@@ -53,6 +66,10 @@ impl FromStr for Order {
             return Err(());
         };
         Ok(Self {
+            task: match adapts {
+                1 => Task::Adapt,
+                _ => Task::Compile,
+            },
             profile: Profile {
                 metered: metered == 1,
                 stack_bytes_max,
@@ -67,17 +84,17 @@ impl FromStr for Order {
 /// The first byte of what the child writes: what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// Machine code.
-    Compiled = b'C' as isize,
-    /// What the compiler said against the component.
+    /// Machine code, or a component.
+    Made = b'C' as isize,
+    /// What is wrong with what was read.
     Refused = b'R' as isize,
-    /// The compiler asked for memory and got none. Nothing follows.
+    /// It asked for memory and got none. Nothing follows.
     OutOfMemory = b'M' as isize,
 }
 
 impl Reply {
     pub(super) fn of(byte: u8) -> Option<Self> {
-        [Self::Compiled, Self::Refused, Self::OutOfMemory]
+        [Self::Made, Self::Refused, Self::OutOfMemory]
             .into_iter()
             .find(|reply| *reply as u8 == byte)
     }
@@ -93,22 +110,25 @@ mod tests {
 
     #[test]
     fn orders_are_read_as_they_are_written() {
-        let order = Order {
-            profile: Profile {
-                metered: true,
-                stack_bytes_max: 1,
-            },
-            cpu_seconds: 2,
-            memory_bytes: 3,
-            wasm_bytes_max: 4,
-        };
-        assert_eq!(order.to_string().parse(), Ok(order));
+        for task in [Task::Compile, Task::Adapt] {
+            let order = Order {
+                task,
+                profile: Profile {
+                    metered: true,
+                    stack_bytes_max: 1,
+                },
+                cpu_seconds: 2,
+                memory_bytes: 3,
+                wasm_bytes_max: 4,
+            };
+            assert_eq!(order.to_string().parse(), Ok(order));
+        }
         for text in [
             "",
             "module.wasm",
             MARK,
-            "hardstop-order-1 0 1 2 3",
-            "hardstop-order-1 0 1 2 3 x",
+            "hardstop-order-2 0 0 1 2 3",
+            "hardstop-order-2 0 0 1 2 3 x",
         ] {
             assert_eq!(text.parse::<Order>(), Err(()), "{text}");
         }

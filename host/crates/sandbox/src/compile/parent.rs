@@ -5,13 +5,14 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use hardstop_domain::Limits;
 use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use super::order::{ISOLATED, Order, Reply};
+use super::order::{ISOLATED, Order, Reply, Task};
 use super::{CompileConfig, CompileError, CompileLimit};
 use crate::engine::Profile;
 
@@ -46,8 +47,24 @@ impl Compiler {
         wasm: Arc<[u8]>,
         profile: Profile,
     ) -> Result<Vec<u8>, CompileError> {
+        self.make(Task::Compile, wasm, profile).await
+    }
+
+    /// The component of a core module. Dropping the future kills the child.
+    pub(crate) async fn adapt(&self, wasm: Arc<[u8]>) -> Result<Vec<u8>, CompileError> {
+        let any = Profile::of(&Limits::default());
+        self.make(Task::Adapt, wasm, any).await
+    }
+
+    async fn make(
+        &self,
+        task: Task,
+        wasm: Arc<[u8]>,
+        profile: Profile,
+    ) -> Result<Vec<u8>, CompileError> {
         let _turn = self.turns.acquire().await;
         let order = Order {
+            task,
             profile,
             cpu_seconds: self.config.cpu_time.as_secs(),
             memory_bytes: self.config.memory_bytes_max,
@@ -127,7 +144,7 @@ impl Compiler {
         }
         said.drain(..HEAD_BYTES as usize);
         match reply {
-            Reply::Compiled => Ok(said),
+            Reply::Made => Ok(said),
             Reply::Refused => Err(CompileError::Refused(
                 String::from_utf8_lossy(&said).into_owned(),
             )),

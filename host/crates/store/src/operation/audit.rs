@@ -93,6 +93,7 @@ impl Operation for Reserve {
 
 impl Change for Reserve {
     const ONCE: bool = true;
+    const RECORDED: bool = false;
 
     fn entry(&self, _: States, _: &Uuid) -> Option<Entry> {
         None
@@ -109,6 +110,7 @@ impl Change for Reserve {
 
 impl Change for Enqueue {
     const ONCE: bool = true;
+    const RECORDED: bool = false;
 
     // Starts are what this is for, and each leaves a job.
     fn entry(&self, _: States, _: &Created) -> Option<Entry> {

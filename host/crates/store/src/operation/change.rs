@@ -16,6 +16,9 @@ pub(crate) trait Change: Operation {
     /// Whether a request with an idempotency key makes it once. Then [`Change::answer`] and [`Change::again`] are there.
     const ONCE: bool = false;
 
+    /// Whether it is recorded.
+    const RECORDED: bool = true;
+
     /// What it is going to change, as far as a record is to show it: looked at before and after.
     fn state(
         &self,

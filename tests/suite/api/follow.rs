@@ -1,0 +1,136 @@
+//! Following a job, and going on after the connection was lost.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::time::Instant;
+
+use hardstop_tests::{Database, Kind, PATIENCE, Server, Worker};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+on_both!(
+    a_job_is_followed_to_its_end,
+    whoever_lost_the_connection_goes_on
+);
+
+/// An event: name, id, data.
+type Event = (String, String, Value);
+
+struct Events(std::io::Lines<BufReader<TcpStream>>);
+
+impl Events {
+    fn of(server: &Server, job: &str, last: Option<&str>) -> Self {
+        let mut stream = server.connect();
+        let last = last.map_or(String::new(), |id| format!("last-event-id: {id}\r\n"));
+        write!(
+            stream,
+            "GET /api/v1/jobs/{job}/follow HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{last}\r\n",
+            server.address()
+        )
+        .unwrap();
+        Self(BufReader::new(stream).lines())
+    }
+
+    /// The next event; none at the end.
+    fn next(&mut self) -> Option<Event> {
+        let (mut name, mut id) = (String::new(), String::new());
+        loop {
+            let line = self.0.next()?.unwrap();
+            if let Some(text) = line.strip_prefix("event: ") {
+                name = text.to_owned();
+            } else if let Some(text) = line.strip_prefix("id: ") {
+                id = text.to_owned();
+            } else if let Some(text) = line.strip_prefix("data: ") {
+                return Some((name, id, serde_json::from_str(text).unwrap()));
+            }
+        }
+    }
+
+    fn rest(mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.next()).collect()
+    }
+}
+
+fn names(events: &[Event]) -> Vec<&str> {
+    events.iter().map(|(name, ..)| name.as_str()).collect()
+}
+
+fn a_job_is_followed_to_its_end(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let server = Server::start(&db);
+    let job = db.start("fail", r#"{"until":3}"#);
+    let mut events = Events::of(&server, &job, None);
+    let (name, _, first) = events.next().unwrap();
+    assert_eq!((name.as_str(), &first["state"]), ("job", &json!("ready")));
+    let _worker = Worker::start(&db, &[]);
+    let rest = events.rest();
+    let (name, _, state) = rest.last().unwrap();
+    assert_eq!(
+        (name.as_str(), state),
+        ("end", &json!("completed")),
+        "{rest:?}"
+    );
+    let last = rest.iter().rfind(|(name, ..)| name == "job").unwrap();
+    assert_eq!(
+        (&last.2["state"], &last.2["attempt"]),
+        (&json!("completed"), &json!(3))
+    );
+    let lines: Vec<&Value> = rest
+        .iter()
+        .filter(|(name, ..)| name == "log")
+        .map(|it| &it.2)
+        .collect();
+    let logs = server.get(&format!("/jobs/{job}/logs")).good();
+    assert_eq!(logs.as_array().unwrap().iter().collect::<Vec<_>>(), lines);
+}
+
+fn whoever_lost_the_connection_goes_on(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let mut server = Server::start(&db);
+    let job = db.start("fail", r#"{"until":9,"fatal":true}"#);
+    let (_, ready, _) = Events::of(&server, &job, None).next().unwrap();
+    {
+        let mut worker = Worker::start(&db, &[]);
+        db.wait_all_final();
+        worker.drain();
+    }
+    // From the beginning: all of it at once. From the last id: what came since, and nothing twice.
+    let all = Events::of(&server, &job, None).rest();
+    let since = Events::of(&server, &job, Some(&ready)).rest();
+    let told = |events: &[Event]| -> Vec<(String, Value)> {
+        let events = events.iter();
+        events
+            .map(|(name, _, data)| (name.clone(), data.clone()))
+            .collect()
+    };
+    assert_eq!(told(&since), told(&all), "the state had changed since");
+    for (place, (_, id, _)) in all.iter().enumerate().take(all.len() - 1) {
+        let rest = Events::of(&server, &job, Some(id)).rest();
+        assert_eq!(names(&rest), names(&all[place + 1..]), "after {id}");
+    }
+    let answer = server.call_with(
+        "GET",
+        &format!("/jobs/{job}/follow"),
+        &[("last-event-id", "x")],
+        None,
+    );
+    answer.problem(400, "invalid-cursor");
+    let nothing = "0198c2f4-7d5e-7c1a-b0de-5a3f0c9d2e11";
+    server
+        .get(&format!("/jobs/{nothing}/follow"))
+        .problem(404, "no-such-job");
+    // Whoever follows does not keep the server from ending.
+    let live = db.start("noop", "{}");
+    let mut events = Events::of(&server, &live, None);
+    events.next().unwrap();
+    let began = Instant::now();
+    server.signal(Signal::TERM);
+    assert_eq!(events.rest(), []);
+    assert_eq!(server.wait(), Some(0));
+    assert!(began.elapsed() < PATIENCE);
+    assert!(
+        !server.log().contains("left connections open"),
+        "{}",
+        server.log()
+    );
+}
