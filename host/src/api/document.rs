@@ -76,8 +76,7 @@ fn complete(document: &mut Value) {
             Scope::ALL.map(Scope::name).join(", ")
         ),
     });
-    let problem = schemars::schema_for!(ProblemBody).to_value();
-    let mut problem = problem;
+    let mut problem = schemars::schema_for!(ProblemBody).to_value();
     if let Some(schema) = problem.as_object_mut() {
         schema.remove("$schema");
     }

@@ -102,13 +102,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         path.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|error| {
-                let detail = match error {
-                    PathRejection::FailedToDeserializePathParams(error) => error.body_text(),
-                    error => error.body_text(),
-                };
-                malformed(detail)
-            })
+            .map_err(|error: PathRejection| malformed(error.body_text()))
     }
 }
 

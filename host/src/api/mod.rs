@@ -4,7 +4,7 @@
 //! connection (server) -> guard: shed, time out, refuse foreign origins -> access: token, scope -> handler -> service
 //! ```
 //!
-//! Every route is added by [`Routes::add`], which asks for the scope that it needs; the document is made of the
+//! Every route is added by `Routes::add`, which asks for the scope that it needs; the document is made of the
 //! handlers' own types. An error is a [`problem::Problem`], whose kinds are one table: [`crate::error::Kind`].
 
 mod access;

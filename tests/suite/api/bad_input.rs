@@ -228,9 +228,9 @@ fn values_that_cannot_be() {
 fn cursors_of_other_lists() {
     let (db, server) = server();
     db.start_many("noop", "{}", 3);
-    let cursor = |path: &str| {
-        let next = server.get(path).good()["next"].as_str().unwrap().to_owned();
-        next
+    let cursor = |path: &str| -> String {
+        let page = server.get(path).good();
+        page["next"].as_str().unwrap().to_owned()
     };
     let jobs = cursor("/jobs?limit=1");
     server.get(&format!("/jobs?limit=2&cursor={jobs}")).good();
