@@ -3,7 +3,7 @@
 use hardstop_domain::{DeploymentId, TypeName, TypeSpec};
 
 use super::deploy::{check_percent, kind_changed, settle_force};
-use super::{Mode, Operation, unwritable};
+use super::{Mode, Operation, check_limit, unwritable};
 use crate::StoreError;
 use crate::record::*;
 use crate::row::json;
@@ -15,11 +15,7 @@ pub(crate) struct Deployments(u32);
 
 impl Deployments {
     pub(crate) fn new(limit: u32) -> Result<Self, StoreError> {
-        if !(1..=DEPLOYMENT_LIMIT_MAX).contains(&limit) {
-            return Err(StoreError::Invalid(format!(
-                "limit {limit} is not from 1 to {DEPLOYMENT_LIMIT_MAX}"
-            )));
-        }
+        check_limit(limit, DEPLOYMENT_LIMIT_MAX)?;
         Ok(Self(limit))
     }
 }
