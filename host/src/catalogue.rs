@@ -199,29 +199,28 @@ impl Entry {
         }
     }
 
-    /// The deployment in force, and the canary.
-    pub fn versions(&self) -> impl Iterator<Item = Version<'_>> {
-        let canary = self.active.canary.as_ref().map(|canary| Version {
+    /// The canary, and its share of the jobs in percent.
+    fn canary(&self) -> Option<(Version<'_>, u8)> {
+        let canary = self.active.canary.as_ref()?;
+        let version = Version {
             deployment: canary.deployment,
             spec: &canary.spec,
-        });
+        };
+        Some((version, canary.percent))
+    }
+
+    /// The deployment in force, and the canary.
+    pub fn versions(&self) -> impl Iterator<Item = Version<'_>> {
+        let canary = self.canary().map(|(version, _)| version);
         std::iter::once(self.in_force()).chain(canary)
     }
 
     /// What a job runs: every attempt the same, as long as nothing else is deployed.
     pub fn version_of(&self, job: JobId) -> Version<'_> {
-        match &self.active.canary {
-            Some(chosen) if canary::is_among(job, chosen.percent) => Version {
-                deployment: chosen.deployment,
-                spec: &chosen.spec,
-            },
+        match self.canary() {
+            Some((version, percent)) if canary::is_among(job, percent) => version,
             _ => self.in_force(),
         }
-    }
-
-    /// The components that its jobs run.
-    pub fn components(&self) -> impl Iterator<Item = Digest> + '_ {
-        self.versions().filter_map(|version| version.spec.component)
     }
 
     /// The components that its jobs run, and the files that they see.
@@ -443,7 +442,8 @@ mod tests {
         });
         let types = Catalogue::new(vec![active], &types);
         let entry = types.by_name(&name).expect("there");
-        assert_eq!(entry.components().count(), 2);
+        let components = [Digest::of(b""), Digest::of(b"new")];
+        assert!(entry.digests().eq(components));
         let ceiling = Limits {
             memory_bytes_max: 80 << 20,
             ..Limits::default_ceiling()

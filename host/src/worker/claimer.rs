@@ -158,16 +158,13 @@ fn claimable(shared: &Shared, entry: &Entry) -> Option<Limits> {
         return None;
     }
     // Every attempt must fit: one that does not would be claimed again and again.
-    let budget = shared.admission.budget();
-    let fits = |limits: &Limits| budget.refusal(limits).is_none();
-    let most = entry
-        .versions()
-        .map(|version| version.most(&shared.ceiling));
-    let most = most.collect::<Result<Vec<_>, _>>().ok()?;
-    let limits = entry
-        .in_force()
-        .limits(&LimitsPatch::default(), false, &shared.ceiling);
-    limits.ok().filter(|_| most.iter().all(fits))
+    if shared.no_room(entry).is_some() {
+        return None;
+    }
+    let in_force = entry.in_force();
+    in_force
+        .limits(&LimitsPatch::default(), false, &shared.ceiling)
+        .ok()
 }
 
 /// Where a job that was just claimed stands among those that want memory. None for one that cannot run anyway.

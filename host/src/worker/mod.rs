@@ -46,7 +46,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Entry};
 use crate::config::WorkerConfig;
 use crate::error::Error;
 use crate::memory::Budget;
@@ -148,9 +148,9 @@ impl Shared {
         let types = self.store.types().await?;
         let catalogue = Arc::new(Catalogue::new(types, &self.catalogue()));
         let digests = catalogue.entries().flat_map(|entry| entry.digests());
-        self.executor.retain(&digests.collect());
-        let components = catalogue.entries().flat_map(|entry| entry.components());
-        self.health.retain(&components.collect());
+        let digests = digests.collect();
+        self.executor.retain(&digests);
+        self.health.retain(&digests);
         self.tell_what_does_not_fit(&catalogue);
         *self
             .catalogue
@@ -172,14 +172,17 @@ impl Shared {
             {
                 continue;
             }
-            let needs = entry
-                .versions()
-                .filter_map(|it| it.most(&self.ceiling).ok());
-            let mut refusals = needs.filter_map(|limits| self.admission.budget().refusal(&limits));
-            if let Some(refusal) = refusals.next() {
+            if let Some(refusal) = self.no_room(entry) {
                 warn!(r#type = %active.spec.name, "{refusal}: this worker does not run the type");
             }
         }
+    }
+
+    /// Why some attempts of a type would never fit; none if all do.
+    fn no_room(&self, entry: &Entry) -> Option<String> {
+        let budget = self.admission.budget();
+        let needs = entry.versions().map(|version| version.most(&self.ceiling));
+        needs.flatten().find_map(|limits| budget.refusal(&limits))
     }
 
     fn abandoned(&self) -> MutexGuard<'_, HashSet<(JobId, LeaseToken)>> {
