@@ -331,37 +331,21 @@ pub fn check_schema(schema: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hardstop_domain::{
-        Capabilities, ChainId, Dedup, DedupScope, DeploymentId, Digest, JobId, QuarantinePolicy,
-        RetryPolicy, SnoozePolicy, Timestamp,
-    };
+    use hardstop_domain::{ChainId, Dedup, DedupScope, DeploymentId, Digest, JobId, Timestamp};
     use uuid::Uuid;
 
     fn catalogue(schema: &str) -> Catalogue {
+        let name = "resize".parse().expect("a name");
+        let mut spec = TypeSpec::new(name, Digest::of(b""));
+        spec.input_schema = schema.to_owned();
+        spec.limits.input_bytes_max = 64;
         let active = ActiveType {
             id: TypeId(1),
             deployment: DeploymentId(Uuid::nil()),
             deployed_at: Timestamp(0),
             canary: None,
             quarantine: None,
-            spec: TypeSpec {
-                name: "resize".parse().expect("a name"),
-                description: String::new(),
-                component: Some(Digest::of(b"")),
-                external: None,
-                input_schema: schema.to_owned(),
-                output_schema: "true".to_owned(),
-                limits: Limits {
-                    input_bytes_max: 64,
-                    ..Limits::default()
-                },
-                retry: RetryPolicy::default(),
-                snooze: SnoozePolicy::default(),
-                quarantine: QuarantinePolicy::default(),
-                capabilities: Capabilities::default(),
-                command: None,
-                files: hardstop_domain::Files::new(),
-            },
+            spec,
         };
         Catalogue::new(vec![active], &Catalogue::default())
     }

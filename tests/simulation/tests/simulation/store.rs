@@ -468,21 +468,7 @@ fn active_types() -> Vec<ActiveType> {
         deployed_at: Timestamp(0),
         canary: None,
         quarantine: None,
-        spec: TypeSpec {
-            name: name.parse().unwrap(),
-            description: String::new(),
-            component: Some(Digest::of(b"component")),
-            external: None,
-            input_schema: "true".to_owned(),
-            output_schema: "true".to_owned(),
-            limits: Limits::default(),
-            retry: RetryPolicy::default(),
-            snooze: SnoozePolicy::default(),
-            quarantine: QuarantinePolicy::default(),
-            capabilities: Capabilities::default(),
-            command: None,
-            files: hardstop_domain::Files::new(),
-        },
+        spec: TypeSpec::new(name.parse().unwrap(), Digest::of(b"component")),
     });
     active.collect()
 }
