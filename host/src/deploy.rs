@@ -121,9 +121,28 @@ impl ManifestFile {
             .transpose()
     }
 
+    /// What it says of a type: nothing, where it leaves `types` out.
+    pub fn of_type(&self, name: &TypeName) -> Result<TypeManifest, Error> {
+        match &self.manifest.types {
+            None => Ok(TypeManifest::default()),
+            Some(types) => types.get(name).cloned().ok_or_else(|| {
+                Error::usage(format!(
+                    "{} has no table [types.{name}]",
+                    self.path.display()
+                ))
+                .hint("add it, or run the component file itself")
+            }),
+        }
+    }
+
+    /// Where its paths begin.
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
     /// A path as the manifest gives it: relative to the manifest.
     pub(crate) fn beside(&self, path: &Path) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new("")).join(path)
+        self.folder().join(path)
     }
 }
 
@@ -155,13 +174,7 @@ pub fn command_of(
     name: &TypeName,
     is_command: bool,
 ) -> Result<Command, Error> {
-    let asked = file
-        .manifest
-        .types
-        .as_ref()
-        .and_then(|types| types.get(name));
-    let command = command::command(asked.unwrap_or(&TypeManifest::default()), is_command);
-    let command = command.map_err(|error| {
+    let command = command::command(&file.of_type(name)?, is_command).map_err(|error| {
         error.context(format!("manifest {}: [types.{name}]", file.path.display()))
     })?;
     Ok(command.unwrap_or_default())
@@ -334,13 +347,10 @@ async fn handlers(
                 .map_err(|error| of_type(prepare_error(&what, error)))?;
         }
         let command = command::command(&asked, is_command).map_err(of_type)?;
-        let its_files = files::read(file, &asked.files).map_err(of_type)?;
-        let refs = files::refs(&its_files).map_err(of_type)?;
-        files.extend(
-            its_files
-                .into_iter()
-                .map(|(path, bytes)| (refs[&path].digest, bytes)),
-        );
+        let read = files::read("files", file.folder(), &asked.files);
+        let (its_files, contents) = read.map_err(of_type)?;
+        let digests = its_files.values().map(|file| file.digest);
+        files.extend(digests.zip(contents.into_values()));
         types.push(TypeSpec {
             name: name.clone(),
             description: description.description.clone(),
@@ -354,7 +364,7 @@ async fn handlers(
             quarantine: asked.quarantine,
             capabilities: asked.capabilities,
             command,
-            files: refs,
+            files: its_files,
         });
     }
     Ok(types)
