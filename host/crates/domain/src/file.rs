@@ -21,7 +21,7 @@ const SCRATCH: &str = "/scratch";
 pub type Files = BTreeMap<String, FileRef>;
 
 /// What a file holds: the bytes are stored once for each digest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileRef {
     /// Of its bytes.
     pub digest: Digest,
