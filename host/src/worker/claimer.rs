@@ -40,6 +40,7 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Ended>) {
                 quotas,
                 total: free,
             };
+            let cancels = shared.running.cancels();
             match shared.store.claim(&request).await {
                 Ok(jobs) => {
                     failures = 0;
@@ -61,6 +62,10 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Ended>) {
                                 place,
                             );
                             tokio::spawn(run);
+                        }
+                        // Between the claim's commit and now, a cancel found nothing here to stop.
+                        if claimed > 0 && shared.running.cancels() != cancels {
+                            shared.signals.heartbeat.notify_one();
                         }
                     } else {
                         // The answer was long on its way, and others may have been given the jobs.

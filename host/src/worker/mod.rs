@@ -319,7 +319,7 @@ async fn hear(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
         if matches!(wake, Wake::Ready | Wake::Any) {
             shared.signals.claim.notify_one();
         }
-        if matches!(wake, Wake::Cancelled | Wake::Any) && shared.running.count() > 0 {
+        if matches!(wake, Wake::Cancelled | Wake::Any) && shared.running.hear_cancel() {
             shared.signals.heartbeat.notify_one();
         }
         if matches!(wake, Wake::Deployed | Wake::Any) {

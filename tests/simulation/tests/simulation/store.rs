@@ -91,7 +91,11 @@ async fn send<T>(
         sleep(TIMEOUT - there).await;
         return Err(StoreError::Timeout(TIMEOUT));
     }
-    sleep(back).await;
+    let late = match asked {
+        Asked::Claim(_) => world.lock().faults.late_claims,
+        _ => Duration::ZERO,
+    };
+    sleep(back + late).await;
     Ok(answer)
 }
 
