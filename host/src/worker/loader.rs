@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hardstop_domain::{Digest, Failure, FileRef, Files, OutcomeKind, Report};
-use hardstop_sandbox::{Attempt, FileTree, Prepared, Profile, Sandbox};
+use hardstop_sandbox::{Attempt, FileTree, Prepared, Profile, Sandbox, stopped_before};
 use hardstop_store::{Store, StoreError};
 use tokio::sync::OnceCell;
+use tokio::time::sleep;
 
 use super::Execute;
 
@@ -25,6 +26,9 @@ enum LoadError {
     Unusable(&'static str, Digest, String),
 }
 
+/// How long an attempt whose component or files cannot be fetched keeps its slot, unless it is stopped.
+const AWAY_PAUSE: Duration = Duration::from_secs(1);
+
 /// What is made once for each key. Whoever asks for the same at once shares the work; what failed is tried again.
 struct Once<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
 
@@ -37,6 +41,11 @@ impl<K, V> Default for Once<K, V> {
 impl<K: Clone + Eq + Hash, V: Clone> Once<K, V> {
     fn cells(&self) -> MutexGuard<'_, HashMap<K, Arc<OnceCell<V>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was made.
+    fn known(&self, key: &K) -> Option<V> {
+        self.cells().get(key)?.get().cloned()
     }
 
     async fn get<E>(&self, key: &K, make: impl Future<Output = Result<V, E>>) -> Result<V, E> {
@@ -53,7 +62,10 @@ impl<K: Clone + Eq + Hash, V: Clone> Once<K, V> {
 
 /// Fetches components and files from the store, compiles each component once per engine profile, and runs attempts
 /// with them in the sandbox.
-pub struct Loader {
+pub struct Loader(Arc<Loaded>);
+
+/// What was loaded, and what it is loaded with.
+struct Loaded {
     store: Arc<dyn Store>,
     sandbox: Sandbox,
     prepared: Once<(Digest, Profile), Prepared>,
@@ -65,13 +77,51 @@ pub struct Loader {
 impl Loader {
     /// A loader with nothing loaded.
     pub fn new(store: Arc<dyn Store>, sandbox: Sandbox) -> Self {
-        Self {
+        Self(Arc::new(Loaded {
             store,
             sandbox,
             prepared: Once::default(),
             files: Once::default(),
             trees: Once::default(),
+        }))
+    }
+
+    /// The component and the files, ready to run. Where the database is away it takes a breath before it says so, so
+    /// that the job does not come back at once.
+    async fn load(
+        &self,
+        component: Digest,
+        files: &Files,
+        profile: Profile,
+    ) -> Result<(Prepared, FileTree), LoadError> {
+        if let Some(ready) = self.0.known(component, files, profile) {
+            return Ok(ready);
         }
+        let (loaded, files) = (Arc::clone(&self.0), files.clone());
+        // A task of its own: an attempt that is stopped leaves at once, and the call to the database is heard out all
+        // the same. Ended midway, it would leave its connection to a pool that waits for it.
+        let loading =
+            tokio::spawn(async move { loaded.ready(component, &files, profile).await }).await;
+        let ready = loading.unwrap_or_else(|error| {
+            Err(LoadError::Unusable(COMPONENT, component, error.to_string()))
+        });
+        if matches!(ready, Err(LoadError::Away(..))) {
+            sleep(AWAY_PAUSE).await;
+        }
+        ready
+    }
+}
+
+impl Loaded {
+    /// What is ready, if nothing is left to load.
+    fn known(
+        &self,
+        component: Digest,
+        files: &Files,
+        profile: Profile,
+    ) -> Option<(Prepared, FileTree)> {
+        let prepared = self.prepared.known(&(component, profile))?;
+        Some((prepared, self.trees.known(files)?))
     }
 
     /// The component, ready to run.
@@ -133,28 +183,31 @@ fn checked(
 impl Execute for Loader {
     async fn execute(&self, component: Digest, files: &Files, mut attempt: Attempt) -> Report {
         let profile = Profile::of(&attempt.limits);
-        match self.ready(component, files, profile).await {
+        let loaded = tokio::select! {
+            biased;
+            stop = attempt.stop.raised() => return Report::not_started(stopped_before(stop)),
+            loaded = self.load(component, files, profile) => loaded,
+        };
+        let (kind, error) = match loaded {
             Ok((prepared, files)) => {
                 attempt.files = files;
-                prepared.run(attempt).await
+                return prepared.run(attempt).await;
             }
-            Err(error @ LoadError::Unusable(..)) => Report::not_started(Failure::new(
-                OutcomeKind::FailedRetryable,
-                error.to_string(),
-            )),
-            Err(error @ LoadError::Away(..)) => {
-                // Given back uncounted, after a breath so that it does not come back at once.
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                Report::not_started(Failure::new(OutcomeKind::Interrupted, error.to_string()))
-            }
-        }
+            Err(error @ LoadError::Unusable(..)) => (OutcomeKind::FailedRetryable, error),
+            // Given back uncounted.
+            Err(error @ LoadError::Away(..)) => (OutcomeKind::Interrupted, error),
+        };
+        Report::not_started(Failure::new(kind, error.to_string()))
     }
 
     fn retain(&self, active: &BTreeSet<Digest>) {
-        self.prepared.retain(|(digest, _)| active.contains(digest));
-        self.files.retain(|digest| active.contains(digest));
+        let loaded = &self.0;
+        loaded
+            .prepared
+            .retain(|(digest, _)| active.contains(digest));
+        loaded.files.retain(|digest| active.contains(digest));
         let is_active = |file: &FileRef| active.contains(&file.digest);
-        self.trees.retain(|files| files.values().all(is_active));
+        loaded.trees.retain(|files| files.values().all(is_active));
     }
 }
 
@@ -170,6 +223,7 @@ mod tests {
         let both = tokio::join!(once.get(&'a', make(1)), once.get(&'a', make(2)));
         assert_eq!(both, (Ok(1), Ok(1)));
         assert_eq!(once.get(&'b', async { Err("away") }).await, Err("away"));
+        assert_eq!((once.known(&'a'), once.known(&'b')), (Some(1), None));
         assert_eq!(once.get(&'b', make(3)).await, Ok(3), "what failed is not");
         once.retain(|key| *key == 'b');
         assert_eq!(once.get(&'a', make(4)).await, Ok(4));

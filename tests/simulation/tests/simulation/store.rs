@@ -265,7 +265,7 @@ impl Store for FaultyStore {
     }
 
     async fn component_bytes(&self, _: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        not_simulated("component_bytes")
+        self.ask(Asked::Other, |_| None, |_| false).await
     }
 
     async fn components(&self) -> Result<Vec<Component>, StoreError> {

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hardstop::config::WorkerConfig;
-use hardstop::{Execute, Worker};
+use hardstop::{Execute, Loader, Worker};
 use hardstop_domain::*;
-use hardstop_sandbox::{Attempt, Stop};
+use hardstop_sandbox::{Attempt, FileTree, Sandbox, SandboxConfig, Stop, StopSignal};
 use hardstop_simulation::Model;
 use hardstop_store::Store as _;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
 
 use super::executor::{failed, new_job};
 use super::store::FaultyStore;
@@ -58,17 +59,22 @@ struct Scene {
     job: JobId,
 }
 
+/// A world of two processes.
+fn world(seed: u64, faults: Faults) -> World {
+    let named = types().map(|(name, id)| (name.parse().unwrap(), id));
+    let world = World::new(seed, None, Model::new(named));
+    let alive = || Process {
+        alive: true,
+        ..Process::default()
+    };
+    world.lock().processes = vec![alive(), alive()];
+    world.lock().faults = faults;
+    world
+}
+
 impl Scene {
     async fn begin(executor: impl Execute, faults: Faults) -> Self {
-        let named = types().map(|(name, id)| (name.parse().unwrap(), id));
-        let world = World::new(1, None, Model::new(named));
-        for _ in 0..2 {
-            world.lock().processes.push(Process {
-                alive: true,
-                ..Process::default()
-            });
-        }
-        world.lock().faults = faults;
+        let world = world(1, faults);
         let store = |process| FaultyStore {
             world: world.clone(),
             process,
@@ -133,4 +139,58 @@ async fn a_cancel_before_the_claim_is_answered_stops_the_guest_at_once() {
     // The claim's answer is two seconds late; the next heartbeat would be twenty.
     let after = at - cancelled_at;
     assert!(after < Duration::from_secs(5), "stopped after {after:?}");
+}
+
+fn attempt(stop: StopSignal) -> Attempt {
+    Attempt {
+        job: JobId(Uuid::nil()),
+        chain: ChainId(Uuid::nil()),
+        type_name: "a".parse().unwrap(),
+        number: 1,
+        attempts_left: 1,
+        input: "{}".to_owned(),
+        blockers: Vec::new(),
+        lineage: Lineage::root(ChainId(Uuid::nil())),
+        descendants: 0,
+        trace_parent: None,
+        limits: Limits::default(),
+        capabilities: Capabilities::default(),
+        command: Command::default(),
+        files: FileTree::default(),
+        stop,
+        watch: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_whose_component_cannot_be_fetched_is_stopped_at_once() {
+    let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
+    // By chance the database refuses at once, and the attempt takes its breath, or it does not answer for ten seconds.
+    for seed in 0..8 {
+        let away = Faults {
+            away_until: Some(Instant::now() + Duration::from_secs(3_600)),
+            ..Faults::default()
+        };
+        let store = FaultyStore {
+            world: world(seed, away),
+            process: 0,
+        };
+        let loader = Loader::new(Arc::new(store), sandbox.clone());
+        let (handle, signal) = StopSignal::pair();
+        let half = Duration::from_millis(500);
+        let began = Instant::now();
+        let files = Files::default();
+        let (report, ()) = tokio::join!(
+            loader.execute(Digest::of(b"component"), &files, attempt(signal)),
+            async {
+                sleep(half).await;
+                handle.stop(Stop::Cancelled);
+            }
+        );
+        let Outcome::Failed(failure) = report.outcome else {
+            panic!("{:?}", report.outcome)
+        };
+        assert_eq!(failure.kind, OutcomeKind::Cancelled, "{failure:?}");
+        assert!(began.elapsed() < 2 * half, "{:?}", began.elapsed());
+    }
 }
