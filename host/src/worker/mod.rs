@@ -33,7 +33,7 @@ mod schedule;
 mod session;
 mod settler;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -77,6 +77,9 @@ pub struct Worker {
     pub host: String,
 }
 
+/// Leased jobs, each with when it was abandoned.
+type Abandoned = HashMap<(JobId, LeaseToken), Instant>;
+
 /// What all parts of a worker share.
 struct Shared {
     store: Arc<dyn Store>,
@@ -87,7 +90,7 @@ struct Shared {
     running: Running,
     /// Jobs whose attempt has ended and whose settlement could not be written: to be given back. Kept
     /// apart from the lease, which may be none just then.
-    abandoned: Mutex<HashSet<(JobId, LeaseToken)>>,
+    abandoned: Mutex<Abandoned>,
     slots: Arc<Semaphore>,
     warnings: Warnings,
     health: Health,
@@ -185,7 +188,7 @@ impl Shared {
         needs.flatten().find_map(|limits| budget.refusal(&limits))
     }
 
-    fn abandoned(&self) -> MutexGuard<'_, HashSet<(JobId, LeaseToken)>> {
+    fn abandoned(&self) -> MutexGuard<'_, Abandoned> {
         self.abandoned
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
