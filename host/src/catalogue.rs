@@ -199,29 +199,28 @@ impl Entry {
         }
     }
 
-    /// The deployment in force, and the canary.
-    pub fn versions(&self) -> impl Iterator<Item = Version<'_>> {
-        let canary = self.active.canary.as_ref().map(|canary| Version {
+    /// The canary, and its share of the jobs in percent.
+    fn canary(&self) -> Option<(Version<'_>, u8)> {
+        let canary = self.active.canary.as_ref()?;
+        let version = Version {
             deployment: canary.deployment,
             spec: &canary.spec,
-        });
+        };
+        Some((version, canary.percent))
+    }
+
+    /// The deployment in force, and the canary.
+    pub fn versions(&self) -> impl Iterator<Item = Version<'_>> {
+        let canary = self.canary().map(|(version, _)| version);
         std::iter::once(self.in_force()).chain(canary)
     }
 
     /// What a job runs: every attempt the same, as long as nothing else is deployed.
     pub fn version_of(&self, job: JobId) -> Version<'_> {
-        match &self.active.canary {
-            Some(chosen) if canary::is_among(job, chosen.percent) => Version {
-                deployment: chosen.deployment,
-                spec: &chosen.spec,
-            },
+        match self.canary() {
+            Some((version, percent)) if canary::is_among(job, percent) => version,
             _ => self.in_force(),
         }
-    }
-
-    /// The components that its jobs run.
-    pub fn components(&self) -> impl Iterator<Item = Digest> + '_ {
-        self.versions().filter_map(|version| version.spec.component)
     }
 
     /// The components that its jobs run, and the files that they see.
@@ -332,37 +331,21 @@ pub fn check_schema(schema: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hardstop_domain::{
-        Capabilities, ChainId, Dedup, DedupScope, DeploymentId, Digest, JobId, QuarantinePolicy,
-        RetryPolicy, SnoozePolicy, Timestamp,
-    };
+    use hardstop_domain::{ChainId, Dedup, DedupScope, DeploymentId, Digest, JobId, Timestamp};
     use uuid::Uuid;
 
     fn catalogue(schema: &str) -> Catalogue {
+        let name = "resize".parse().expect("a name");
+        let mut spec = TypeSpec::new(name, Digest::of(b""));
+        spec.input_schema = schema.to_owned();
+        spec.limits.input_bytes_max = 64;
         let active = ActiveType {
             id: TypeId(1),
             deployment: DeploymentId(Uuid::nil()),
             deployed_at: Timestamp(0),
             canary: None,
             quarantine: None,
-            spec: TypeSpec {
-                name: "resize".parse().expect("a name"),
-                description: String::new(),
-                component: Some(Digest::of(b"")),
-                external: None,
-                input_schema: schema.to_owned(),
-                output_schema: "true".to_owned(),
-                limits: Limits {
-                    input_bytes_max: 64,
-                    ..Limits::default()
-                },
-                retry: RetryPolicy::default(),
-                snooze: SnoozePolicy::default(),
-                quarantine: QuarantinePolicy::default(),
-                capabilities: Capabilities::default(),
-                command: None,
-                files: hardstop_domain::Files::new(),
-            },
+            spec,
         };
         Catalogue::new(vec![active], &Catalogue::default())
     }
@@ -443,7 +426,8 @@ mod tests {
         });
         let types = Catalogue::new(vec![active], &types);
         let entry = types.by_name(&name).expect("there");
-        assert_eq!(entry.components().count(), 2);
+        let components = [Digest::of(b""), Digest::of(b"new")];
+        assert!(entry.digests().eq(components));
         let ceiling = Limits {
             memory_bytes_max: 80 << 20,
             ..Limits::default_ceiling()

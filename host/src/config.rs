@@ -80,6 +80,8 @@ pub struct WorkerConfig {
     pub poll_interval: Duration,
     /// The folder on whose file system guests' scratch files are kept.
     pub scratch_dir: PathBuf,
+    /// Whether a guest's native stack is cleared when it has ended.
+    pub clear_stacks: bool,
     /// How long final jobs are kept: the table `[retention]`.
     pub retention: Retention,
 }
@@ -103,6 +105,7 @@ impl Default for WorkerConfig {
             lease_duration: Duration::from_secs(15),
             poll_interval: Duration::from_secs(1),
             scratch_dir: std::env::temp_dir(),
+            clear_stacks: true,
             retention: Retention::default(),
         }
     }
@@ -231,6 +234,7 @@ struct FileWorker {
     #[serde(with = "duration_ms_option")]
     poll_interval: Option<u64>,
     scratch_dir: Option<PathBuf>,
+    clear_stacks: Option<bool>,
 }
 
 /// Durations, or `forever`.
@@ -340,6 +344,9 @@ impl Config {
         if let Some(threads) = file.worker.guest_threads {
             worker.guest_threads = threads;
         }
+        if let Some(clear) = file.worker.clear_stacks {
+            worker.clear_stacks = clear;
+        }
         for (value, field) in [
             (file.worker.drain_timeout, &mut worker.drain_timeout),
             (file.worker.lease_duration, &mut worker.lease_duration),
@@ -421,6 +428,7 @@ impl Config {
             http: self.http.clone(),
             secrets: self.secrets.clone(),
             scratch_dir: self.worker.scratch_dir.clone(),
+            clear_stacks: self.worker.clear_stacks,
             ..SandboxConfig::default()
         }
     }

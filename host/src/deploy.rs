@@ -4,13 +4,14 @@ mod capability;
 mod command;
 mod external;
 pub(crate) mod files;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use hardstop_domain::quantity::duration_ms_option;
 use hardstop_domain::{
-    Capabilities, Command, DeploymentId, Digest, Limits, LimitsPatch, QuarantinePolicy,
+    Capabilities, Command, DeploymentId, Digest, Files, Limits, LimitsPatch, QuarantinePolicy,
     RetryPolicy, SnoozePolicy, TypeName, TypeSpec,
 };
 use hardstop_sandbox::{DescribeError, PrepareError, Profile, Sandbox};
@@ -23,6 +24,7 @@ use crate::catalogue;
 use crate::config::Config;
 use crate::error::Error;
 use crate::memory::Budget;
+pub(crate) use source::Source;
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "job.toml";
@@ -84,37 +86,6 @@ pub struct ManifestFile {
     source: Source,
 }
 
-/// Where the files are that a manifest names.
-#[derive(Debug, Clone)]
-enum Source {
-    /// In the file system, relative to the manifest.
-    Folder,
-    /// Beside the manifest in a request, by the paths that it names. No other file of this machine is one.
-    Given(BTreeMap<PathBuf, Vec<u8>>),
-}
-
-impl Source {
-    fn size(&self, path: &Path) -> std::io::Result<u64> {
-        match self {
-            Self::Folder => Ok(std::fs::metadata(path)?.len()),
-            Self::Given(files) => Ok(given(files, path)?.len() as u64),
-        }
-    }
-
-    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
-        match self {
-            Self::Folder => std::fs::read(path),
-            Self::Given(files) => given(files, path).cloned(),
-        }
-    }
-}
-
-fn given<'f>(files: &'f BTreeMap<PathBuf, Vec<u8>>, path: &Path) -> std::io::Result<&'f Vec<u8>> {
-    files
-        .get(path)
-        .ok_or_else(|| std::io::Error::other("the request has no such file"))
-}
-
 impl ManifestFile {
     /// Reads a manifest: the file, or `job.toml` in the folder.
     pub fn read(path: &Path) -> Result<Self, Error> {
@@ -166,19 +137,45 @@ impl ManifestFile {
             .transpose()
     }
 
-    /// The size of a file that the manifest names, in bytes.
-    pub(crate) fn size_of(&self, path: &Path) -> std::io::Result<u64> {
-        self.source.size(&self.beside(path))
+    /// The bytes of a file that the manifest names; of one that has more than `bytes_max`, how many it has at the least.
+    pub(crate) fn read_within(
+        &self,
+        path: &Path,
+        bytes_max: u64,
+    ) -> std::io::Result<Result<Vec<u8>, u64>> {
+        self.source.read_within(&self.beside(path), bytes_max)
     }
 
-    /// The bytes of a file that the manifest names.
-    pub(crate) fn read_file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
-        self.source.read(&self.beside(path))
+    /// What it says of a type: nothing, where it leaves `types` out.
+    pub fn of_type(&self, name: &TypeName) -> Result<TypeManifest, Error> {
+        match &self.manifest.types {
+            None => Ok(TypeManifest::default()),
+            Some(types) => types.get(name).cloned().ok_or_else(|| {
+                Error::usage(format!(
+                    "{} has no table [types.{name}]",
+                    self.path.display()
+                ))
+                .hint("add it, or run the component file itself")
+            }),
+        }
+    }
+
+    /// The read-only files of a type: what a deployment says of them, and what they hold.
+    pub(crate) fn read_files(
+        &self,
+        asked: &BTreeMap<String, PathBuf>,
+    ) -> Result<(Files, BTreeMap<String, Vec<u8>>), Error> {
+        files::read("files", &self.source, self.folder(), asked)
+    }
+
+    /// Where its paths begin.
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
     }
 
     /// A path as the manifest gives it: relative to the manifest.
     pub(crate) fn beside(&self, path: &Path) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new("")).join(path)
+        self.folder().join(path)
     }
 }
 
@@ -195,15 +192,14 @@ fn component_of(source: &Source, path: &Path, bytes_max: u64) -> Result<Vec<u8>,
         ))
         .hint("build it first, such as with `cargo build --target wasm32-wasip2`")
     };
-    let size = source.size(path).map_err(cannot)?;
-    if size > bytes_max {
-        return Err(Error::usage(format!(
+    let bytes = source.read_within(path, bytes_max).map_err(cannot)?;
+    bytes.map_err(|size| {
+        Error::usage(format!(
             "the component {} has {size} bytes, over `component_bytes_max` = {bytes_max}",
             path.display()
         ))
-        .hint("strip it and build with opt-level = \"s\", or raise component_bytes_max in hardstop.toml"));
-    }
-    source.read(path).map_err(cannot)
+        .hint("strip it and build with opt-level = \"s\", or raise component_bytes_max in hardstop.toml")
+    })
 }
 
 /// The component that these bytes are, or that is made of them: a core module for WASI preview 1 becomes the component
@@ -223,13 +219,7 @@ pub fn command_of(
     name: &TypeName,
     is_command: bool,
 ) -> Result<Command, Error> {
-    let asked = file
-        .manifest
-        .types
-        .as_ref()
-        .and_then(|types| types.get(name));
-    let command = command::command(asked.unwrap_or(&TypeManifest::default()), is_command);
-    let command = command.map_err(|error| {
+    let command = command::command(&file.of_type(name)?, is_command).map_err(|error| {
         error.context(format!("manifest {}: [types.{name}]", file.path.display()))
     })?;
     Ok(command.unwrap_or_default())
@@ -409,13 +399,10 @@ async fn handlers(
                 .map_err(|error| of_type(prepare_error(&what, error)))?;
         }
         let command = command::command(&asked, is_command).map_err(of_type)?;
-        let its_files = files::read(file, &asked.files).map_err(of_type)?;
-        let refs = files::refs(&its_files).map_err(of_type)?;
-        files.extend(
-            its_files
-                .into_iter()
-                .map(|(path, bytes)| (refs[&path].digest, bytes)),
-        );
+        let read = file.read_files(&asked.files);
+        let (its_files, contents) = read.map_err(of_type)?;
+        let digests = its_files.values().map(|file| file.digest);
+        files.extend(digests.zip(contents.into_values()));
         types.push(TypeSpec {
             name: name.clone(),
             description: description.description.clone(),
@@ -429,7 +416,7 @@ async fn handlers(
             quarantine: asked.quarantine,
             capabilities: asked.capabilities,
             command,
-            files: refs,
+            files: its_files,
         });
     }
     Ok(types)

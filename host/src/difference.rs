@@ -93,26 +93,15 @@ fn put(place: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hardstop_domain::{
-        Capabilities, Digest, FileRef, Files, QuarantinePolicy, RetryPolicy, SnoozePolicy,
-    };
+    use hardstop_domain::{Digest, FileRef};
 
     fn spec() -> TypeSpec {
+        let name = "resize".parse().expect("a name");
         TypeSpec {
-            name: "resize".parse().expect("a name"),
             description: "resizes".to_owned(),
-            component: Some(Digest::of(b"one")),
-            external: None,
             input_schema: r#"{"type":"object","properties":{"width":{"type":"integer"}}}"#
                 .to_owned(),
-            output_schema: "true".to_owned(),
-            limits: Limits::default(),
-            retry: RetryPolicy::default(),
-            snooze: SnoozePolicy::default(),
-            quarantine: QuarantinePolicy::default(),
-            capabilities: Capabilities::default(),
-            command: None,
-            files: Files::new(),
+            ..TypeSpec::new(name, Digest::of(b"one"))
         }
     }
 

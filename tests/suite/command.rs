@@ -185,4 +185,11 @@ fn a_module_is_tried_out() {
         said.stderr.contains("--file: cannot read other.json"),
         "{said:?}"
     );
+    // More than there is memory, and refused all the same for its length.
+    let large = std::fs::File::create(folder.path().join("large")).unwrap();
+    large.set_len(1 << 40).unwrap();
+    let args = ["run", cat, "--file", "/a/b=large", "-i", "\"a/b\""];
+    let said = hardstop_tests::run(folder.path(), &args);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.stderr.contains("they come to 1024GiB"), "{said:?}");
 }

@@ -25,7 +25,7 @@ pub async fn execute(context: &Context, command: DeploymentCommand) -> Result<Ex
                             deployment.id.to_string(),
                             deployment.name.clone(),
                             short(deployment.component),
-                            names(deployment),
+                            names(deployment).join(", "),
                             deployment.created_at.to_string(),
                         ]
                     }),
@@ -52,9 +52,9 @@ pub fn short(component: Option<Digest>) -> String {
     component.map_or("external".to_owned(), |digest| digest.short())
 }
 
-fn names(deployment: &DeploymentDetail) -> String {
-    let names: Vec<&str> = deployment.types.iter().map(|it| it.name.as_str()).collect();
-    names.join(", ")
+fn names(deployment: &DeploymentDetail) -> Vec<&str> {
+    let types = deployment.types.iter();
+    types.map(|spec| spec.name.as_str()).collect()
 }
 
 fn show(deployment: &DeploymentDetail) -> String {

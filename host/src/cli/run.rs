@@ -2,7 +2,7 @@
 
 mod repeat;
 
-use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::args::RunArgs;
 use super::{Context, output};
-use crate::deploy::{self, ManifestFile, TypeManifest};
+use crate::deploy::{self, ManifestFile, Source};
 use crate::error::{Error, Exit};
 
 /// What is run: a component, and what a manifest or the flags say of its types.
@@ -267,31 +267,22 @@ fn command(
 
 /// The read-only files: the manifest's, or for a bare component the flags'.
 fn files(args: &RunArgs, target: &Target, name: &TypeName) -> Result<FileTree, Error> {
-    let files = match &target.manifest {
+    let (_, contents) = match &target.manifest {
         Some(file) if !args.files.is_empty() => {
             return Err(Error::usage("--file is for a bare component")
                 .hint(format!("set `files` in {}", file.path.display())));
         }
         Some(file) => {
-            let types = file.manifest.types.as_ref();
-            match types.and_then(|types| types.get(name)) {
-                Some(asked) => deploy::files::read(file, &asked.files)?,
-                None => BTreeMap::new(),
-            }
+            let asked = file.of_type(name)?.files;
+            file.read_files(&asked)?
         }
-        None => args
-            .files
-            .iter()
-            .map(|(guest_path, path)| {
-                let bytes = std::fs::read(path).map_err(|error| {
-                    Error::usage(format!("--file: cannot read {path}: {error}"))
-                })?;
-                Ok((guest_path.clone(), bytes))
-            })
-            .collect::<Result<_, Error>>()?,
+        None => {
+            let files = args.files.iter();
+            let asked = files.map(|(guest_path, path)| (guest_path.clone(), path.into()));
+            deploy::files::read("--file", &Source::Folder, Path::new(""), &asked.collect())?
+        }
     };
-    deploy::files::refs(&files)?;
-    let files = files.into_iter();
+    let files = contents.into_iter();
     Ok(FileTree::new(
         files.map(|(path, bytes)| (path, bytes.into())),
     ))
@@ -363,16 +354,7 @@ fn grant(
         )
         .hint(format!("set them in {}", file.path.display())));
     }
-    let of_type: TypeManifest = match &file.manifest.types {
-        None => TypeManifest::default(),
-        Some(types) => types.get(name).cloned().ok_or_else(|| {
-            Error::usage(format!(
-                "{} has no table [types.{name}]",
-                file.path.display()
-            ))
-            .hint("add it, or run the component file itself")
-        })?,
-    };
+    let of_type = file.of_type(name)?;
     let limits = Limits::for_type(ceiling, &of_type.limits)
         .and_then(|limits| limits.for_job(ceiling, &args.limits.patch()))
         .map_err(limit_error)?;

@@ -1,9 +1,12 @@
 //! Types without a handler, as a manifest describes them.
 
+use std::io;
+
 use hardstop_domain::job_type::EXTERNAL_DEADLINE_MS_DEFAULT;
 use hardstop_domain::{
     Capabilities, External, LimitName, Limits, QuarantinePolicy, RetryPolicy, TypeName, TypeSpec,
 };
+use hardstop_sandbox::SCHEMA_BYTES_MAX;
 use serde_json::Value;
 
 use super::{ManifestFile, TypeManifest};
@@ -89,10 +92,15 @@ pub(super) fn schema(
     let text = match given {
         None => "true".to_owned(),
         Some(Value::String(path)) => {
-            let bytes = file.read_file(path.as_ref());
+            let bytes = file.read_within(path.as_ref(), SCHEMA_BYTES_MAX as u64);
             let text = bytes.and_then(|bytes| {
+                let bytes = bytes.map_err(|size| {
+                    io::Error::other(format!(
+                        "it has {size} bytes, and a schema may have {SCHEMA_BYTES_MAX}"
+                    ))
+                })?;
                 String::from_utf8(bytes)
-                    .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
             });
             text.map_err(|error| {
                 let path = file.beside(path.as_ref());

@@ -253,16 +253,14 @@ fn diff_types(before: &[TypeSpec], after: &[TypeSpec]) -> Vec<TypeDifference> {
     let mut names: Vec<&TypeName> = before.iter().chain(after).map(|spec| &spec.name).collect();
     names.sort();
     names.dedup();
-    let find = |types: &[TypeSpec], name: &TypeName| {
-        let found = types.iter().find(|spec| spec.name == *name);
-        found.cloned()
-    };
     names
         .into_iter()
         .map(|name| {
-            let (fields, change) = match (find(before, name), find(after, name)) {
+            let is_it = |spec: &&TypeSpec| spec.name == *name;
+            let sides = (before.iter().find(is_it), after.iter().find(is_it));
+            let (fields, change) = match sides {
                 (Some(before), Some(after)) => {
-                    let fields = differences(&before, &after);
+                    let fields = differences(before, after);
                     let change = match fields.is_empty() {
                         true => TypeChange::Same,
                         false => TypeChange::Changed,

@@ -40,6 +40,7 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Ended>) {
                 quotas,
                 total: free,
             };
+            let cancels = shared.running.cancels();
             match shared.store.claim(&request).await {
                 Ok(jobs) => {
                     failures = 0;
@@ -61,6 +62,10 @@ pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Ended>) {
                                 place,
                             );
                             tokio::spawn(run);
+                        }
+                        // Between the claim's commit and now, a cancel found nothing here to stop.
+                        if claimed > 0 && shared.running.cancels() != cancels {
+                            shared.signals.heartbeat.notify_one();
                         }
                     } else {
                         // The answer was long on its way, and others may have been given the jobs.
@@ -158,16 +163,13 @@ fn claimable(shared: &Shared, entry: &Entry) -> Option<Limits> {
         return None;
     }
     // Every attempt must fit: one that does not would be claimed again and again.
-    let budget = shared.admission.budget();
-    let fits = |limits: &Limits| budget.refusal(limits).is_none();
-    let most = entry
-        .versions()
-        .map(|version| version.most(&shared.ceiling));
-    let most = most.collect::<Result<Vec<_>, _>>().ok()?;
-    let limits = entry
-        .in_force()
-        .limits(&LimitsPatch::default(), false, &shared.ceiling);
-    limits.ok().filter(|_| most.iter().all(fits))
+    if shared.no_room(entry).is_some() {
+        return None;
+    }
+    let in_force = entry.in_force();
+    in_force
+        .limits(&LimitsPatch::default(), false, &shared.ceiling)
+        .ok()
 }
 
 /// Where a job that was just claimed stands among those that want memory. None for one that cannot run anyway.

@@ -33,7 +33,7 @@ mod schedule;
 mod session;
 mod settler;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Entry};
 use crate::config::WorkerConfig;
 use crate::error::Error;
 use crate::memory::Budget;
@@ -77,6 +77,9 @@ pub struct Worker {
     pub host: String,
 }
 
+/// Leased jobs, each with when it was abandoned.
+type Abandoned = HashMap<(JobId, LeaseToken), Instant>;
+
 /// What all parts of a worker share.
 struct Shared {
     store: Arc<dyn Store>,
@@ -87,7 +90,7 @@ struct Shared {
     running: Running,
     /// Jobs whose attempt has ended and whose settlement could not be written: to be given back. Kept
     /// apart from the lease, which may be none just then.
-    abandoned: Mutex<HashSet<(JobId, LeaseToken)>>,
+    abandoned: Mutex<Abandoned>,
     slots: Arc<Semaphore>,
     warnings: Warnings,
     health: Health,
@@ -148,9 +151,9 @@ impl Shared {
         let types = self.store.types().await?;
         let catalogue = Arc::new(Catalogue::new(types, &self.catalogue()));
         let digests = catalogue.entries().flat_map(|entry| entry.digests());
-        self.executor.retain(&digests.collect());
-        let components = catalogue.entries().flat_map(|entry| entry.components());
-        self.health.retain(&components.collect());
+        let digests = digests.collect();
+        self.executor.retain(&digests);
+        self.health.retain(&digests);
         self.tell_what_does_not_fit(&catalogue);
         *self
             .catalogue
@@ -172,17 +175,20 @@ impl Shared {
             {
                 continue;
             }
-            let needs = entry
-                .versions()
-                .filter_map(|it| it.most(&self.ceiling).ok());
-            let mut refusals = needs.filter_map(|limits| self.admission.budget().refusal(&limits));
-            if let Some(refusal) = refusals.next() {
+            if let Some(refusal) = self.no_room(entry) {
                 warn!(r#type = %active.spec.name, "{refusal}: this worker does not run the type");
             }
         }
     }
 
-    fn abandoned(&self) -> MutexGuard<'_, HashSet<(JobId, LeaseToken)>> {
+    /// Why some attempts of a type would never fit; none if all do.
+    fn no_room(&self, entry: &Entry) -> Option<String> {
+        let budget = self.admission.budget();
+        let needs = entry.versions().map(|version| version.most(&self.ceiling));
+        needs.flatten().find_map(|limits| budget.refusal(&limits))
+    }
+
+    fn abandoned(&self) -> MutexGuard<'_, Abandoned> {
         self.abandoned
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -316,7 +322,7 @@ async fn hear(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
         if matches!(wake, Wake::Ready | Wake::Any) {
             shared.signals.claim.notify_one();
         }
-        if matches!(wake, Wake::Cancelled | Wake::Any) && shared.running.count() > 0 {
+        if matches!(wake, Wake::Cancelled | Wake::Any) && shared.running.hear_cancel() {
             shared.signals.heartbeat.notify_one();
         }
         if matches!(wake, Wake::Deployed | Wake::Any) {

@@ -1,7 +1,9 @@
 //! One attempt: limits, component, sandbox, and what becomes of the job.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use hardstop_domain::{
     Blocker, Failure, LargerMemory, Limits, Next, Outcome, OutcomeKind, Past, Report, Transition,
     transition,
@@ -16,6 +18,9 @@ use super::admission::{Admitted, Place};
 use super::health::{Sign, fault_text};
 use super::settler::Ended;
 use crate::catalogue::{Catalogue, Entry, StartError, Version};
+
+/// The failure of an attempt in which the host panicked.
+const PANICKED: &str = "the host panicked while it ran this attempt; this is a defect of the host, and its log shows where";
 
 /// Runs one claimed job and hands its settlement on. The slot is free when this returns.
 pub async fn run(
@@ -35,34 +40,14 @@ pub async fn run(
     let settlement = match catalogue.by_id(job.type_id) {
         Some(entry) => {
             let version = entry.version_of(job.id);
-            let (report, descendants_max) = match check_job(&shared, &job, entry, version) {
-                // The type was deployed anew since it was asked for. Given back uncounted, and not claimed again here.
-                Ok(_) if no_room.is_some() => {
-                    let refusal = no_room.unwrap_or_default();
-                    let failure = Failure::new(OutcomeKind::Interrupted, refusal);
-                    (Report::not_started(failure), 0)
-                }
-                Ok(limits) => {
-                    let descendants_max = limits.descendants_max;
-                    let mut report =
-                        attempt(&shared, &mut job, version, limits.clone(), signal).await;
-                    if version
-                        .larger_memory(&job.limits, job.larger_memory)
-                        .is_some()
-                    {
-                        report.usage.detail.larger_memory = limits.memory_bytes_max;
-                    }
-                    let name = &version.spec.name;
-                    shared.warnings.consider(name, &report.usage, &limits);
-                    let report = check_starts(report, &job, &catalogue, &shared);
-                    (report, descendants_max)
-                }
-                Err(error) => {
-                    let failure = Failure::new(OutcomeKind::FailedFatal, error.to_string());
-                    // It starts nothing.
-                    (Report::not_started(failure), 0)
-                }
-            };
+            let report = report(&shared, &mut job, &catalogue, entry, no_room, signal);
+            // A job whose task panicked would be held for as long as the session lives. It counts as an attempt: one
+            // that panics each time must come to an end.
+            let report = AssertUnwindSafe(report).catch_unwind().await;
+            let (report, descendants_max) = report.unwrap_or_else(|_| {
+                error!(job = %id, lease = %token, "the host panicked while it ran this job: the attempt fails");
+                not_started(OutcomeKind::FailedRetryable, PANICKED)
+            });
             Some(settle(job, report, version, descendants_max))
         }
         // Claims name types of the catalogue, and types are never removed.
@@ -84,6 +69,42 @@ pub async fn run(
     }
     drop((memory, slot));
     shared.signals.freed.notify_one();
+}
+
+/// What the attempt came to, and how many descendants its root chain may have.
+async fn report(
+    shared: &Shared,
+    job: &mut ClaimedJob,
+    catalogue: &Catalogue,
+    entry: &Entry,
+    no_room: Option<String>,
+    signal: StopSignal,
+) -> (Report, u64) {
+    let version = entry.version_of(job.id);
+    let limits = match check_job(shared, job, entry, version) {
+        Ok(limits) => limits,
+        Err(error) => return not_started(OutcomeKind::FailedFatal, error.to_string()),
+    };
+    // The type was deployed anew since it was asked for. Given back uncounted, and not claimed again here.
+    if let Some(refusal) = no_room {
+        return not_started(OutcomeKind::Interrupted, refusal);
+    }
+    let mut report = attempt(shared, job, version, limits.clone(), signal).await;
+    if version
+        .larger_memory(&job.limits, job.larger_memory)
+        .is_some()
+    {
+        report.usage.detail.larger_memory = limits.memory_bytes_max;
+    }
+    let name = &version.spec.name;
+    shared.warnings.consider(name, &report.usage, &limits);
+    let report = check_starts(report, job, catalogue, shared);
+    (report, limits.descendants_max)
+}
+
+/// The report of an attempt that never began, and starts nothing.
+fn not_started(kind: OutcomeKind, message: impl Into<String>) -> (Report, u64) {
+    (Report::not_started(Failure::new(kind, message)), 0)
 }
 
 /// Waits for memory: what the attempt holds of it, or why it can have none. It has neither if it is stopped, and then ends

@@ -1,6 +1,7 @@
 //! The attempts that run in this process, and how to stop them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hardstop_domain::{JobId, LeaseToken, TypeId};
@@ -12,6 +13,8 @@ use tokio::time::Instant;
 pub struct Running {
     /// In order, so that a simulated worker does the same every time.
     attempts: Mutex<BTreeMap<(JobId, LeaseToken), Attempt>>,
+    /// How often this worker was told that a running job was cancelled, whosever it was.
+    cancels: AtomicU64,
 }
 
 struct Attempt {
@@ -43,6 +46,18 @@ impl Running {
         self.attempts()
             .remove(&(job, token))
             .is_some_and(|attempt| attempt.revoked)
+    }
+
+    /// Notes that a running job was cancelled. Returns whether it may be one of these.
+    pub fn hear_cancel(&self) -> bool {
+        // In this order, and the claimer adds before it looks: one of the two sees what the other did.
+        self.cancels.fetch_add(1, Ordering::SeqCst);
+        self.count() > 0
+    }
+
+    /// How many cancels were heard of. Where it has changed since a claim was sent, the claim's jobs may be meant.
+    pub fn cancels(&self) -> u64 {
+        self.cancels.load(Ordering::SeqCst)
     }
 
     /// How many there are.
@@ -80,12 +95,12 @@ impl Running {
 
     /// Stops the attempts that the session no longer holds: they were cancelled or rescued. `held` is
     /// what the database said to a question sent at `asked_at`; an attempt that was noted later may
-    /// not have been in the answer yet and is left alone.
+    /// not have been in the answer yet and is left alone. One noted at that very moment was claimed before.
     pub fn reconcile(&self, held: &[(JobId, LeaseToken)], asked_at: Instant) -> Vec<JobId> {
         let held: HashSet<&(JobId, LeaseToken)> = held.iter().collect();
         let mut stopped = Vec::new();
         for (key, attempt) in self.attempts().iter_mut() {
-            if attempt.since < asked_at && !attempt.revoked && !held.contains(key) {
+            if attempt.since <= asked_at && !attempt.revoked && !held.contains(key) {
                 attempt.revoked = true;
                 attempt.stop.stop(Stop::Cancelled);
                 stopped.push(key.0);
@@ -111,7 +126,7 @@ mod tests {
     fn only_what_is_no_longer_held_is_revoked_and_only_if_it_was_there_when_asked() {
         let running = Running::default();
         let token = LeaseToken::new(SessionId(1), 1);
-        let before = Instant::now();
+        let before = Instant::now() - Duration::from_millis(1);
         for n in 1..=3 {
             running.add(job(n), token, TypeId(1), StopSignal::pair().0);
         }
@@ -120,7 +135,7 @@ mod tests {
             [],
             "noted after the question"
         );
-        let after = Instant::now() + Duration::from_millis(1);
+        let after = Instant::now();
         let mut stopped = running.reconcile(&[(job(2), token)], after);
         stopped.sort();
         assert_eq!(stopped, [job(1), job(3)]);

@@ -1,6 +1,6 @@
 //! The session: one registration, one heartbeat, however many jobs run.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,12 +13,16 @@ use hardstop_store::Settlement;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
-use super::Shared;
+use super::{Abandoned, Shared};
 
 /// The least time between two heartbeats. On SQLite each is a commit that wakes every other worker
 /// of the file, which then asks what it still holds: without a pause they would wake each other for
 /// ever.
 const HEARTBEAT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a lost claim is remembered of which the session holds nothing. It may still be on its way to the database;
+/// but the database ends every statement after seconds, and it is long over by then.
+const LOST_CLAIM_KEPT: Duration = Duration::from_secs(600);
 
 /// A session that this worker may claim under.
 pub struct Lease {
@@ -27,7 +31,7 @@ pub struct Lease {
     batches: AtomicU32,
     /// Claims whose reply never came. What they leased runs nowhere, whether they were committed or
     /// not, and must be given back.
-    lost_claims: Mutex<HashSet<LeaseToken>>,
+    lost_claims: Mutex<HashMap<LeaseToken, Instant>>,
 }
 
 impl Lease {
@@ -42,24 +46,20 @@ impl Lease {
 
     /// Notes a claim that ended with an error.
     pub fn lose_claim(&self, token: LeaseToken) {
-        self.lost_claims().insert(token);
+        self.lost_claims().insert(token, Instant::now());
     }
 
-    fn lost_claims(&self) -> MutexGuard<'_, HashSet<LeaseToken>> {
+    fn lost_claims(&self) -> MutexGuard<'_, HashMap<LeaseToken, Instant>> {
         self.lost_claims
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the session holds and nobody here runs or settles: it is to be given back.
-    fn orphans(
-        &self,
-        held: &[(JobId, LeaseToken)],
-        abandoned: &HashSet<(JobId, LeaseToken)>,
-    ) -> Vec<Settlement> {
+    fn orphans(&self, held: &[(JobId, LeaseToken)], abandoned: &Abandoned) -> Vec<Settlement> {
         let lost = self.lost_claims();
         held.iter()
-            .filter(|key| lost.contains(&key.1) || abandoned.contains(key))
+            .filter(|key| lost.contains_key(&key.1) || abandoned.contains_key(key))
             .map(|(job, token)| Settlement {
                 job: *job,
                 token: *token,
@@ -78,6 +78,14 @@ impl Lease {
                 descendants_max: 0,
             })
             .collect()
+    }
+
+    /// Forgets claims that were lost long ago and of which the session holds nothing.
+    fn forget_claims(&self, held: &[(JobId, LeaseToken)], now: Instant) {
+        let held: HashSet<LeaseToken> = held.iter().map(|key| key.1).collect();
+        self.lost_claims().retain(|token, lost_at| {
+            held.contains(token) || now.saturating_duration_since(*lost_at) < LOST_CLAIM_KEPT
+        });
     }
 
     /// A token that no claim has had.
@@ -123,6 +131,8 @@ pub async fn renew(shared: Arc<Shared>, host: String, mut lease: Arc<Lease>, ope
                 }
                 let orphans = lease.orphans(&heartbeat.held, &shared.abandoned());
                 give_back(&shared, orphans);
+                lease.forget_claims(&heartbeat.held, Instant::now());
+                forget_abandoned(&mut shared.abandoned(), &heartbeat.held, sent_at);
                 trusted_until = sent_at + trust;
                 // An answer that was long on its way says little about now: ask again.
                 pause = match Instant::now() < trusted_until {
@@ -190,6 +200,13 @@ async fn trusting<T>(shared: &Shared, trusted_until: Instant, work: impl Future<
     work.await
 }
 
+/// Forgets abandoned jobs that the session no longer holds: a token is never used again. `held` is what the database
+/// said to a question sent at `asked_at`; a job that was abandoned later may have been claimed later, too.
+fn forget_abandoned(abandoned: &mut Abandoned, held: &[(JobId, LeaseToken)], asked_at: Instant) {
+    let held: HashSet<&(JobId, LeaseToken)> = held.iter().collect();
+    abandoned.retain(|key, since| held.contains(key) || *since >= asked_at);
+}
+
 /// Beside the heartbeats, which must not wait for it.
 fn give_back(shared: &Arc<Shared>, orphans: Vec<Settlement>) {
     if orphans.is_empty() {
@@ -231,14 +248,49 @@ mod tests {
             (JobId(Uuid::from_u128(1)), first),
             (JobId(Uuid::from_u128(2)), second),
         ];
-        let mut abandoned = HashSet::new();
+        let mut abandoned = Abandoned::new();
         assert!(lease.orphans(&held, &abandoned).is_empty());
         lease.lose_claim(second);
         let orphans = lease.orphans(&held, &abandoned);
         assert_eq!(orphans.len(), 1);
         assert_eq!((orphans[0].job, orphans[0].token), held[1]);
         assert_eq!(orphans[0].next, Next::Release);
-        abandoned.insert(held[0]);
+        abandoned.insert(held[0], Instant::now());
         assert_eq!(lease.orphans(&held, &abandoned).len(), 2);
+    }
+
+    #[test]
+    fn a_lost_claim_is_forgotten_when_it_is_over_and_nothing_of_it_is_held() {
+        let lease = Lease::new(SessionId(3));
+        let (holding, other) = (lease.next_token(), lease.next_token());
+        let held = [(JobId(Uuid::from_u128(1)), holding)];
+        lease.lose_claim(holding);
+        lease.lose_claim(other);
+        lease.forget_claims(&held, Instant::now());
+        assert_eq!(lease.lost_claims().len(), 2, "it may be on its way");
+        lease.forget_claims(&held, Instant::now() + LOST_CLAIM_KEPT);
+        let left: Vec<_> = lease.lost_claims().keys().copied().collect();
+        assert_eq!(left, [holding]);
+        lease.forget_claims(&[], Instant::now() + LOST_CLAIM_KEPT);
+        assert!(lease.lost_claims().is_empty());
+    }
+
+    #[test]
+    fn an_abandoned_job_is_forgotten_when_it_is_no_longer_held() {
+        let token = LeaseToken::new(SessionId(3), 1);
+        let [held, settled, later] = [1, 2, 3].map(|n| (JobId(Uuid::from_u128(n)), token));
+        let asked_at = Instant::now();
+        let before = asked_at - Duration::from_millis(1);
+        let mut abandoned = Abandoned::from([(held, before), (settled, before), (later, asked_at)]);
+        forget_abandoned(&mut abandoned, &[held], asked_at);
+        let mut left: Vec<_> = abandoned.keys().copied().collect();
+        left.sort();
+        assert_eq!(
+            left,
+            [held, later],
+            "what is not in the answer may be newer"
+        );
+        forget_abandoned(&mut abandoned, &[], asked_at + Duration::from_millis(1));
+        assert!(abandoned.is_empty());
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hardstop_domain::{Failure, NewJob, Next, OutcomeKind};
 use hardstop_store::{Settled, Settlement, StoreError};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use super::health::Sign;
@@ -189,7 +189,7 @@ fn give_up(shared: &Shared, settlement: &Settlement, reason: &str) {
     error!(job = %settlement.job, reason, "cannot settle: the job is given back");
     shared
         .abandoned()
-        .insert((settlement.job, settlement.token));
+        .insert((settlement.job, settlement.token), Instant::now());
 }
 
 /// How often a batch is sent again that the database answers with an error which may pass. One that

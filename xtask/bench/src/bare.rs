@@ -33,6 +33,14 @@ mod binding {
 /// How long a guest runs before it yields.
 pub const TICK: Duration = Duration::from_millis(1);
 
+/// What can be chosen of the engine.
+pub struct Settings {
+    /// How many instances there can be.
+    pub slots: u32,
+    /// Whether native stacks are cleared after each guest.
+    pub clear_stacks: bool,
+}
+
 /// An engine, the component, and a thread that ticks.
 pub struct Bare {
     engine: Engine,
@@ -48,8 +56,9 @@ struct State {
 }
 
 impl Bare {
-    /// Compiles the component for an engine of so many slots.
-    pub fn new(wasm: &[u8], slots: u32) -> Result<Self> {
+    /// Compiles the component for an engine with these settings.
+    pub fn new(wasm: &[u8], settings: Settings) -> Result<Self> {
+        let slots = settings.slots;
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(slots)
             .total_core_instances(slots * 16)
@@ -67,6 +76,7 @@ impl Bare {
             .epoch_interruption(true)
             .concurrency_support(false)
             .async_stack_size(2 << 20)
+            .async_stack_zeroing(settings.clear_stacks)
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = Engine::new(&config).map_err(of_wasmtime)?;
         let component = Component::new(&engine, wasm).map_err(of_wasmtime)?;

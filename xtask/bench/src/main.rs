@@ -3,6 +3,7 @@
 //! lost or did not complete.
 
 mod bare;
+mod cycle;
 mod measure;
 mod scenario;
 mod stop;

@@ -8,27 +8,19 @@ use anyhow::{Context, Result, bail};
 use hardstop::deploy::{self, ManifestFile};
 use hardstop::service::StartRequest;
 use hardstop::{Config, Loader, Service, Worker};
-use hardstop_domain::{JobId, Limits, Lineage, State};
-use hardstop_sandbox::{Attempt, Prepared, Profile, Sandbox, StopSignal};
+use hardstop_domain::State;
+use hardstop_sandbox::Sandbox;
 use hardstop_store::{ConnectOptions, JobQuery, Store};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
-use crate::bare::Bare;
 use crate::measure::Samples;
-use crate::{Scenario, stop};
+use crate::{Scenario, cycle, stop};
 
 /// Starts one at a time in a repetition.
 const SINGLE_STARTS: usize = 500;
 /// Pickups in a repetition.
 const PICKUPS: usize = 100;
-/// Sandbox cycles in a repetition.
-const CYCLES: u32 = 2_000;
-/// The same where all threads are busy with them.
-const BUSY_CYCLES: u32 = 20_000;
-/// How many attempts are on their way at once then.
-const BUSY_CALLERS: u32 = 32;
 /// The manifest of the component that is run.
 const MANIFEST: &str = "tests/guests/plain";
 
@@ -38,9 +30,7 @@ pub struct Bench {
     store: Arc<dyn Store>,
     service: Service,
     sandbox: Sandbox,
-    prepared: Prepared,
     wasm: Vec<u8>,
-    bare: Arc<Bare>,
     jobs: u32,
 }
 
@@ -64,10 +54,6 @@ impl Bench {
         let bytes = file
             .read_component(config.component_bytes_max)?
             .unwrap_or_default();
-        let prepared = sandbox
-            .prepare(&bytes, Profile::of(&Limits::default()))
-            .await?;
-        let bare = Arc::new(Bare::new(&bytes, concurrency)?);
         service
             .deploy(deploy::verify(&file, Some(bytes.clone()), &sandbox, &config).await?)
             .await?;
@@ -76,9 +62,7 @@ impl Bench {
             store,
             service,
             sandbox,
-            prepared,
             wasm: bytes,
-            bare,
             jobs,
         })
     }
@@ -100,7 +84,10 @@ impl Bench {
                 let config = self.config.sandbox(self.config.worker.concurrency);
                 return stop::measure(config, &self.wasm, repeat).await;
             }
-            Scenario::Sandbox => return self.sandbox(repeat).await,
+            Scenario::Sandbox => {
+                let config = self.config.sandbox(self.config.worker.concurrency);
+                return cycle::measure(config, &self.wasm, repeat).await;
+            }
             _ => {}
         }
         let mut first = Samples::default();
@@ -253,133 +240,6 @@ impl Bench {
         working.await??;
         Ok((samples.percentile(0.5), samples.percentile(0.99)))
     }
-
-    /// The cycle of an attempt (store, instance, call, teardown) in the sandbox and in the bare engine.
-    async fn sandbox(&self, repeat: u32) -> Result<Value> {
-        let names = [
-            "cycle_us",
-            "attempt_us",
-            "busy_us",
-            "bare_us",
-            "bare_busy_us",
-            "ratio",
-        ];
-        let mut samples = names.map(|_| Samples::default());
-        for round in 0..=repeat {
-            let (cycle, attempt) = self.one_by_one().await?;
-            let busy = self.busy().await?;
-            let bare = self.bare_cycle(1, CYCLES)?;
-            let threads = self.config.sandbox(1).guest_threads as u32;
-            let bare_busy = self.bare_cycle(threads, BUSY_CYCLES)?;
-            let values = [cycle, attempt, busy, bare, bare_busy, busy / bare_busy];
-            if round > 0 {
-                for (samples, value) in samples.iter_mut().zip(values) {
-                    samples.0.push(value);
-                }
-            }
-        }
-        let measured = names.iter().zip(&samples);
-        Ok(measured
-            .map(|(name, samples)| ((*name).to_owned(), samples.to_json()))
-            .collect::<serde_json::Map<_, _>>()
-            .into())
-    }
-
-    /// One attempt after the other: microseconds from call to report, and of these the ones that the
-    /// attempt itself took, from instantiation to teardown.
-    async fn one_by_one(&self) -> Result<(f64, f64)> {
-        let began = Instant::now();
-        let mut attempt_us = 0;
-        for _ in 0..CYCLES {
-            attempt_us += noop_cycle(&self.prepared).await?;
-        }
-        let cycles = f64::from(CYCLES);
-        Ok((
-            began.elapsed().as_secs_f64() * 1e6 / cycles,
-            attempt_us as f64 / cycles,
-        ))
-    }
-
-    /// Many attempts at once: microseconds of a guest thread for each.
-    async fn busy(&self) -> Result<f64> {
-        let began = Instant::now();
-        let callers: Vec<_> = (0..BUSY_CALLERS)
-            .map(|_| {
-                let prepared = self.prepared.clone();
-                tokio::spawn(async move {
-                    for _ in 0..BUSY_CYCLES / BUSY_CALLERS {
-                        noop_cycle(&prepared).await?;
-                    }
-                    anyhow::Ok(())
-                })
-            })
-            .collect();
-        for caller in callers {
-            caller.await??;
-        }
-        let threads = self.config.sandbox(1).guest_threads;
-        let cycles = f64::from(BUSY_CYCLES / BUSY_CALLERS * BUSY_CALLERS);
-        Ok(began.elapsed().as_secs_f64() * 1e6 * threads as f64 / cycles)
-    }
-
-    /// The same cycle in the bare engine, in a loop on so many threads: microseconds of a thread for each.
-    fn bare_cycle(&self, threads: u32, cycles: u32) -> Result<f64> {
-        let began = Instant::now();
-        let loops: Vec<_> = (0..threads)
-            .map(|_| {
-                let bare = Arc::clone(&self.bare);
-                std::thread::spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-                    runtime.block_on(async {
-                        for _ in 0..cycles / threads {
-                            bare.run("noop", "{}", None).await?;
-                        }
-                        anyhow::Ok(())
-                    })
-                })
-            })
-            .collect();
-        for running in loops {
-            match running.join() {
-                Ok(result) => result?,
-                Err(_) => bail!("a thread of the bare engine panicked"),
-            }
-        }
-        let cycles = f64::from(cycles / threads * threads);
-        Ok(began.elapsed().as_secs_f64() * 1e6 * f64::from(threads) / cycles)
-    }
-}
-
-/// One no-op attempt: the microseconds that its report has.
-async fn noop_cycle(prepared: &Prepared) -> Result<u64> {
-    let report = prepared.run(attempt("noop", "{}")?).await;
-    match report.outcome.failure() {
-        None => Ok(report.usage.wall_us),
-        Some(failure) => bail!("the no-op handler failed: {}", failure.message),
-    }
-}
-
-/// An attempt at a job of a type, with this input and nothing else.
-pub fn attempt(type_name: &str, input: &str) -> Result<Attempt> {
-    let id = JobId(Uuid::now_v7());
-    Ok(Attempt {
-        job: id,
-        chain: id.into(),
-        type_name: type_name.parse()?,
-        number: 1,
-        attempts_left: 0,
-        input: input.to_owned(),
-        blockers: Vec::new(),
-        lineage: Lineage::root(id.into()),
-        descendants: 0,
-        trace_parent: None,
-        limits: Limits::default(),
-        capabilities: Default::default(),
-        command: Default::default(),
-        files: Default::default(),
-        stop: StopSignal::never(),
-        watch: None,
-    })
 }
 
 fn request(name: &str) -> StartRequest {

@@ -10,9 +10,9 @@ use hardstop_domain::{Limits, OutcomeKind};
 use hardstop_sandbox::{Prepared, Profile, Sandbox, SandboxConfig};
 use serde_json::{Map, Value, json};
 
-use crate::bare::Bare;
+use crate::bare::{Bare, Settings};
+use crate::cycle::attempt;
 use crate::measure::Samples;
-use crate::scenario::attempt;
 use crate::trace::Trace;
 
 /// How many guests spin, and in how many rounds that is measured: few guests make few samples.
@@ -51,6 +51,10 @@ struct Figures {
 
 /// Measures all cases in both ways.
 pub async fn measure(config: SandboxConfig, wasm: &[u8], repeat: u32) -> Result<Value> {
+    let settings = Settings {
+        slots: SLOTS,
+        clear_stacks: config.clear_stacks,
+    };
     let sandbox = Sandbox::new(SandboxConfig {
         instances_max: SLOTS,
         ..config
@@ -60,7 +64,7 @@ pub async fn measure(config: SandboxConfig, wasm: &[u8], repeat: u32) -> Result<
         .await?;
     let ways = [
         ("spinners", Arc::new(Way::Sandbox(prepared))),
-        ("tokio", Arc::new(Way::Tokio(Bare::new(wasm, SLOTS)?))),
+        ("tokio", Arc::new(Way::Tokio(Bare::new(wasm, settings)?))),
     ];
     // A millisecond of computing, measured while nothing else runs.
     let short = rounds_per_ms(&ways[1].1).await?;

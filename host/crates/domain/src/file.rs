@@ -22,7 +22,7 @@ const SCRATCH: &str = "/scratch";
 pub type Files = BTreeMap<String, FileRef>;
 
 /// What a file holds: the bytes are stored once for each digest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct FileRef {
     /// Of its bytes.
     pub digest: Digest,

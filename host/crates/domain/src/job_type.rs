@@ -139,6 +139,26 @@ pub const EXTERNAL_DEADLINE_MS_MAX: u64 = 366 * 86_400_000;
 pub const EXTERNAL_DEADLINE_MS_DEFAULT: u64 = 7 * 86_400_000;
 
 impl TypeSpec {
+    /// A type that this component implements and of which nothing else is said: any input and output, limits and
+    /// policies as they are by default, nothing that it may reach.
+    pub fn new(name: TypeName, component: Digest) -> Self {
+        Self {
+            name,
+            description: String::new(),
+            component: Some(component),
+            external: None,
+            input_schema: "true".to_owned(),
+            output_schema: "true".to_owned(),
+            limits: Limits::default(),
+            retry: RetryPolicy::default(),
+            snooze: SnoozePolicy::default(),
+            quarantine: QuarantinePolicy::default(),
+            capabilities: Capabilities::default(),
+            command: None,
+            files: Files::new(),
+        }
+    }
+
     /// Fails with a sentence where it has neither a component nor somebody outside to complete it, has both, or
     /// its deadline is out of range.
     pub fn check(&self) -> Result<(), String> {
@@ -171,21 +191,8 @@ mod tests {
 
     #[test]
     fn a_specification_that_was_stored_before_external_types_reads_as_it_was() {
-        let spec = TypeSpec {
-            name: "resize".parse().expect("a name"),
-            description: String::new(),
-            component: Some(Digest::of(b"component")),
-            external: None,
-            input_schema: "true".to_owned(),
-            output_schema: "true".to_owned(),
-            limits: Limits::default(),
-            retry: RetryPolicy::default(),
-            snooze: SnoozePolicy::default(),
-            quarantine: QuarantinePolicy::default(),
-            capabilities: Capabilities::default(),
-            command: None,
-            files: Files::new(),
-        };
+        let name = "resize".parse().expect("a name");
+        let spec = TypeSpec::new(name, Digest::of(b"component"));
         let text = serde_json::to_string(&spec).expect("serialises");
         assert!(text.contains("\"component\":\"sha256:"), "{text}");
         assert!(!text.contains("external"), "{text}");
@@ -197,22 +204,13 @@ mod tests {
 
     #[test]
     fn a_type_has_a_component_or_is_external_and_never_both() {
+        let name: TypeName = "approve".parse().expect("a name");
+        let digest = Some(Digest::of(b"component"));
         let spec = |component, deadline_ms: Option<u64>| TypeSpec {
-            name: "approve".parse().expect("a name"),
-            description: String::new(),
             component,
             external: deadline_ms.map(|deadline_ms| External { deadline_ms }),
-            input_schema: "true".to_owned(),
-            output_schema: "true".to_owned(),
-            limits: Limits::default(),
-            retry: RetryPolicy::default(),
-            snooze: SnoozePolicy::default(),
-            quarantine: QuarantinePolicy::default(),
-            capabilities: Capabilities::default(),
-            command: None,
-            files: Files::new(),
+            ..TypeSpec::new(name.clone(), Digest::of(b"component"))
         };
-        let digest = Some(Digest::of(b"component"));
         assert_eq!(spec(digest, None).check(), Ok(()));
         assert_eq!(spec(None, Some(1)).check(), Ok(()));
         for (bad, expected) in [

@@ -39,6 +39,8 @@ pub struct SandboxConfig {
     pub compile: CompileConfig,
     /// The folder on whose file system scratch files are kept.
     pub scratch_dir: PathBuf,
+    /// Whether the native stack of a guest is cleared when it has ended. Guests cannot read native stacks.
+    pub clear_stacks: bool,
     /// How long a guest runs before its limits are looked at again and others may have the thread.
     pub tick: Duration,
     /// Where guests may send requests.
@@ -58,6 +60,7 @@ impl Default for SandboxConfig {
             structure: StructureLimits::default(),
             compile: CompileConfig::default(),
             scratch_dir: std::env::temp_dir(),
+            clear_stacks: true,
             tick: Duration::from_millis(1),
             http: HttpConfig::default(),
             secrets: SecretConfig::default(),

@@ -41,8 +41,8 @@ pub(crate) struct Deadline<'a, F> {
     /// Made when the guest first waits. One that spins gives its thread back at each tick, and one
     /// that returns at once needs no timer at all.
     timer: Option<Pin<Box<Sleep>>>,
-    /// Whether the slice in which this was made is still going on.
-    in_first_slice: bool,
+    /// When the current slice began, where that was before this was polled.
+    slice_began: Option<Instant>,
 }
 
 impl<'a, F: Future> Deadline<'a, F> {
@@ -52,6 +52,7 @@ impl<'a, F: Future> Deadline<'a, F> {
         at: Instant,
         cpu_time_max: Duration,
         ticker: &'a Ticker,
+        slice_began: Instant,
     ) -> Self {
         Self {
             future,
@@ -60,15 +61,15 @@ impl<'a, F: Future> Deadline<'a, F> {
             cpu_time_max,
             ticker,
             timer: None,
-            in_first_slice: true,
+            slice_began: Some(slice_began),
         }
     }
 
-    fn is_over<T>(&self) -> Option<Ended<T>> {
+    fn is_over<T>(&self, now: Instant) -> Option<Ended<T>> {
         if let Some(stop) = self.account.stopped() {
             return Some(Ended::Stopped(stop));
         }
-        if Instant::now() >= self.at {
+        if now >= self.at {
             return Some(Ended::Wall);
         }
         if self.account.cpu_time() >= self.cpu_time_max {
@@ -82,26 +83,34 @@ impl<F: Future> Future for Deadline<'_, F> {
     type Output = Ended<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !std::mem::replace(&mut self.in_first_slice, false) {
+        let now = Instant::now();
+        let slice_began = self.slice_began.take().unwrap_or_else(|| {
             self.account.begin_slice();
-        }
-        if let Some(ended) = self.is_over() {
+            now
+        });
+        if let Some(ended) = self.is_over(now) {
             return Poll::Ready(ended);
         }
         let cpu_time_left = self.cpu_time_max.saturating_sub(self.account.cpu_time());
-        self.ticker.tick_by(self.at, cpu_time_left);
+        self.ticker.tick_by(now, self.at, cpu_time_left);
         let polled = self.future.as_mut().poll(cx);
-        self.account.charge_slice();
+        let now = Instant::now();
         if let Poll::Ready(returned) = polled {
-            let ended = match self.is_over() {
+            // A slice takes at most as much CPU time as it takes time. Where that is not too much, it is
+            // charged at the end, with the teardown.
+            if now.duration_since(slice_began) >= cpu_time_left {
+                self.account.charge_slice();
+            }
+            let ended = match self.is_over(now) {
                 // It was done before the stop arrived: the work counts.
                 None | Some(Ended::Stopped(_)) => Ended::Returned(returned),
                 Some(ended) => ended,
             };
             return Poll::Ready(ended);
         }
+        self.account.charge_slice();
         let has_yielded = self.account.take_yield();
-        if let Some(ended) = self.is_over() {
+        if let Some(ended) = self.is_over(now) {
             return Poll::Ready(ended);
         }
         if !has_yielded {

@@ -159,8 +159,7 @@ fn runner(sandbox: &SandboxConfig, profile: Profile) -> wasmtime::Result<Engine>
     let mut config = configuration(profile);
     config
         .enable_compiler(false)
-        // Guests cannot read native stacks; this is defence in depth.
-        .async_stack_zeroing(true)
+        .async_stack_zeroing(sandbox.clear_stacks)
         .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES_COLLECTED))
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(sandbox)));
     Engine::new(&config)

@@ -147,6 +147,7 @@ pub(crate) async fn live(prepared: &Prepared, order: Order, account: &Arc<Accoun
             deadline,
             cpu_time_max,
             &prepared.shared.ticker,
+            started,
         )
         .await
         // Here the call's future is dropped, and with it the guest's stack.

@@ -68,6 +68,7 @@ pub use engine::Profile;
 pub use filesystem::FileTree;
 pub use http::{HttpConfig, Resolve, Resolving, SystemResolver};
 pub use journal::Watch;
+pub use outcome::stopped_before;
 pub use prepare::{PrepareError, Prepared};
 pub use run::Attempt;
 pub use sandbox::Sandbox;

@@ -342,7 +342,7 @@ pub(crate) fn input_too_large(bytes: u64, blockers: usize, limit: u64) -> Failur
 }
 
 /// The failure of an attempt that was stopped before it began.
-pub(crate) fn stopped_before(stop: Stop) -> Failure {
+pub fn stopped_before(stop: Stop) -> Failure {
     match stop {
         Stop::Cancelled => Failure::new(OutcomeKind::Cancelled, "cancelled before it ran"),
         Stop::Interrupted => Failure::new(

@@ -9,8 +9,12 @@
 //! CPU time is compared by classes. A guest of the first class stands where it arrived, so that a short
 //! job, once begun, is finished before the next one begins; all others take turns within their class. By the exact
 //! time, a thousand that spin would soon be level with a short job, and take turns with it.
+//!
+//! What the end of a task is to others, such as the report to whoever waits for it, is told by the thread
+//! once it has no more short tasks to begin, so that a busy host does not pay for a switch of threads
+//! with each.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -27,7 +31,15 @@ const FIRST_CLASS_TICKS: u32 = 4;
 /// One part in so many of the guest threads' time goes to the guest that has waited longest.
 const SHARE_OF_OLDEST: u32 = 4;
 
-type Body = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Past this age, what was not told yet is told before the next task is polled.
+const NEWS_AGE_MAX: Duration = Duration::from_micros(500);
+/// At so many tasks, too.
+const NEWS_MAX: usize = 32;
+
+/// What is to be told of the end of a task. Tells it when called.
+pub(crate) type News = Box<dyn FnOnce() + Send>;
+
+type Body = Pin<Box<dyn Future<Output = News> + Send>>;
 
 /// A place in one of the orders: nanoseconds, then the task's number.
 type Place = (u64, u64);
@@ -49,12 +61,15 @@ pub(crate) struct Queue {
 /// The tasks that can run, in three orders.
 #[derive(Default)]
 struct State {
-    ready: HashMap<u64, Ready>,
+    ready: BTreeMap<u64, Ready>,
     by_deadline: BTreeSet<Place>,
     by_cpu_time: BTreeSet<Rank>,
     by_age: BTreeSet<Place>,
     /// From when on the oldest is due for a slice, in nanoseconds since the origin.
     oldest_at: u64,
+    /// How many guest threads wait for a task and have not been woken. Never too few; a thread that woke
+    /// by itself may be counted twice, which costs a system call.
+    waiting: usize,
     closed: bool,
 }
 
@@ -107,7 +122,7 @@ impl Queue {
     pub(crate) fn spawn(
         self: &Arc<Self>,
         account: Arc<Account>,
-        body: impl Future<Output = ()> + Send + 'static,
+        body: impl Future<Output = News> + Send + 'static,
     ) -> Arc<Task> {
         let task = Arc::new(Task {
             number: self.next_number.fetch_add(1, Ordering::Relaxed),
@@ -116,16 +131,23 @@ impl Queue {
             status: AtomicU8::new(QUEUED),
             body: Mutex::new(Some(Box::pin(body))),
         });
-        self.push(task.clone());
-        self.pushed.notify_one();
+        self.push(task.clone(), true);
         task
     }
 
     /// Polls tasks until the queue is closed. The body of a guest thread.
     pub(crate) fn work(&self) {
-        while let Some(task) = self.pop() {
-            task.run();
+        let mut outbox = Outbox::default();
+        while let Some(task) = self.pop(&mut outbox) {
+            // One that has begun is likely to use its whole slice again.
+            if task.account.has_run() || outbox.is_due() {
+                outbox.deliver();
+            }
+            if let Some(news) = task.run() {
+                outbox.add(news);
+            }
         }
+        outbox.deliver();
     }
 
     /// Lets the guest threads end, and drops every queued task.
@@ -143,7 +165,8 @@ impl Queue {
         }
     }
 
-    fn push(&self, task: Arc<Task>) {
+    /// Queues a task, and wakes a guest thread for it unless the caller is one that is about to pop.
+    fn push(&self, task: Arc<Task>, wake: bool) {
         let account = &task.account;
         let deadline = match account.is_urgent() {
             true => 0,
@@ -163,10 +186,15 @@ impl Queue {
             return ready.task.discard();
         }
         state.insert(ready);
+        // A system call, also where nobody waits. Under the lock: so it reaches one that was counted.
+        if wake && state.waiting > 0 {
+            state.waiting -= 1;
+            self.pushed.notify_one();
+        }
     }
 
-    /// The next task to poll; waits for one. None once the queue is closed.
-    fn pop(&self) -> Option<Arc<Task>> {
+    /// The next task to poll; waits for one, with nothing left to tell. None once the queue is closed.
+    fn pop(&self, outbox: &mut Outbox) -> Option<Arc<Task>> {
         let mut state = lock(&self.state);
         loop {
             if state.closed {
@@ -175,6 +203,13 @@ impl Queue {
             if !state.ready.is_empty() {
                 return state.pop(self.since_origin(Instant::now()), self.oldest_interval);
             }
+            if !outbox.is_empty() {
+                drop(state);
+                outbox.deliver();
+                state = lock(&self.state);
+                continue;
+            }
+            state.waiting += 1;
             state = self
                 .pushed
                 .wait(state)
@@ -248,12 +283,17 @@ impl State {
 impl Task {
     /// Ends the attempt as soon as a thread is free: within a tick.
     pub(crate) fn stop(self: &Arc<Self>, stop: Stop) {
+        // Most have, when whoever waited for them lets go.
+        if self.status.load(Ordering::SeqCst) == DONE {
+            return;
+        }
         self.account.stop(stop);
         self.queue.expedite(self);
         self.wake_by_ref();
     }
 
-    fn run(self: Arc<Self>) {
+    /// Polls the task. What is to be told, if this was its end.
+    fn run(self: Arc<Self>) -> Option<News> {
         self.status.swap(RUNNING, Ordering::SeqCst);
         let waker = Waker::from(self.clone());
         let mut body = lock(&self.body);
@@ -263,28 +303,66 @@ impl Task {
             Some(future) => catch_unwind(AssertUnwindSafe(|| {
                 future.as_mut().poll(&mut Context::from_waker(&waker))
             })),
-            None => Ok(Poll::Ready(())),
+            None => return None,
         };
-        if matches!(polled, Ok(Poll::Pending)) {
-            drop(body);
-            let idle =
-                self.status
-                    .compare_exchange(RUNNING, IDLE, Ordering::SeqCst, Ordering::SeqCst);
-            if idle.is_err() {
-                // Without a notification: this thread is about to pop.
-                self.status.swap(QUEUED, Ordering::SeqCst);
-                self.queue.clone().push(self);
+        let news = match polled {
+            Ok(Poll::Pending) => {
+                drop(body);
+                let idle =
+                    self.status
+                        .compare_exchange(RUNNING, IDLE, Ordering::SeqCst, Ordering::SeqCst);
+                if idle.is_err() {
+                    self.status.swap(QUEUED, Ordering::SeqCst);
+                    self.queue.clone().push(self, false);
+                }
+                return None;
             }
-            return;
-        }
+            Ok(Poll::Ready(news)) => Some(news),
+            Err(_) => None,
+        };
         self.status.store(DONE, Ordering::SeqCst);
         drop_body(body.take());
+        news
     }
 
     /// Drops the body unpolled.
     fn discard(&self) {
         self.status.store(DONE, Ordering::SeqCst);
         drop_body(lock(&self.body).take());
+    }
+}
+
+/// What one guest thread has not told yet.
+#[derive(Default)]
+struct Outbox {
+    news: Vec<News>,
+    /// Since when there has been something.
+    since: Option<Instant>,
+}
+
+impl Outbox {
+    fn is_empty(&self) -> bool {
+        self.news.is_empty()
+    }
+
+    fn add(&mut self, news: News) {
+        self.since.get_or_insert_with(Instant::now);
+        self.news.push(news);
+    }
+
+    fn is_due(&self) -> bool {
+        self.news.len() >= NEWS_MAX
+            || self
+                .since
+                .is_some_and(|since| since.elapsed() >= NEWS_AGE_MAX)
+    }
+
+    fn deliver(&mut self) {
+        self.since = None;
+        for news in self.news.drain(..) {
+            // As with a task: a panic of the host's own code stays here.
+            let _ = catch_unwind(AssertUnwindSafe(news));
+        }
     }
 }
 
@@ -313,11 +391,7 @@ impl Wake for Task {
                 .status
                 .compare_exchange(status, next, Ordering::SeqCst, Ordering::SeqCst)
             {
-                Ok(IDLE) => {
-                    self.queue.push(self.clone());
-                    self.queue.pushed.notify_one();
-                    return;
-                }
+                Ok(IDLE) => return self.queue.push(self.clone(), true),
                 Ok(_) => return,
                 Err(seen) => status = seen,
             }
@@ -346,10 +420,12 @@ mod tests {
         account
     }
 
+    fn pop(queue: &Queue) -> Arc<Task> {
+        queue.pop(&mut Outbox::default()).expect("open")
+    }
+
     fn order(queue: &Queue, count: usize) -> Vec<u64> {
-        (0..count)
-            .map(|_| queue.pop().expect("open").number)
-            .collect()
+        (0..count).map(|_| pop(queue).number).collect()
     }
 
     #[test]
@@ -390,14 +466,14 @@ mod tests {
         let begun = spawn(&queue, Account::default());
         spawn(&queue, Account::default());
         for ms in 1..4 {
-            let task = queue.pop().expect("open");
+            let task = pop(&queue);
             assert_eq!(task.number, begun.number, "after {ms} ms");
             task.account.charge(Duration::from_millis(1));
-            queue.push(task);
+            queue.push(task, false);
         }
-        let task = queue.pop().expect("open");
+        let task = pop(&queue);
         task.account.charge(Duration::from_millis(1));
-        queue.push(task);
+        queue.push(task, false);
         assert_eq!(order(&queue, 5), [4, 0, 1, 2, 3], "then it takes turns");
     }
 
@@ -431,11 +507,111 @@ mod tests {
                 .expect("there are more");
             if task.number == heavy.number {
                 turns.push(slice);
-                queue.push(task);
+                queue.push(task, false);
             }
         }
         // Each time behind all that came before it was queued again, of which there are ever more.
         assert!(turns.len() >= 4, "{turns:?}");
+    }
+
+    /// A body that ends at once, and whose end is told here.
+    fn ends(told: &std::sync::mpsc::Sender<&'static str>, name: &'static str) -> Body {
+        let told = told.clone();
+        Box::pin(async move {
+            let news: News = Box::new(move || told.send(name).unwrap_or_default());
+            news
+        })
+    }
+
+    #[test]
+    fn ends_are_told_together_once_nothing_short_is_left() {
+        let queue = queue();
+        let (told, heard) = std::sync::mpsc::channel();
+        for name in ["first", "second"] {
+            queue.spawn(Arc::default(), ends(&told, name));
+        }
+        let mut outbox = Outbox::default();
+        for _ in 0..2 {
+            let news = queue.pop(&mut outbox).expect("open").run();
+            outbox.add(news.expect("it has ended"));
+            assert!(heard.try_recv().is_err(), "there may be more to come");
+        }
+        // Closed, so that the thread ends instead of waiting for more.
+        let closer = queue.clone();
+        let closing = std::thread::spawn(move || {
+            let names = [heard.recv(), heard.recv()].map(|name| name.expect("told"));
+            closer.close();
+            names
+        });
+        assert!(queue.pop(&mut outbox).is_none());
+        assert_eq!(closing.join().expect("no panic"), ["first", "second"]);
+    }
+
+    #[test]
+    fn ends_are_told_before_one_that_computes_for_long_goes_on() {
+        let queue = queue();
+        let (told, heard) = std::sync::mpsc::channel();
+        let went_on = told.clone();
+        queue.spawn(Arc::default(), ends(&told, "ended"));
+        let (closer, long) = (queue.clone(), used(Duration::from_secs(1)));
+        queue.spawn(Arc::new(long), async move {
+            let _ = went_on.send("went on");
+            closer.close();
+            let news: News = Box::new(|| {});
+            news
+        });
+        queue.work();
+        drop(told);
+        assert_eq!(heard.iter().collect::<Vec<_>>(), ["ended", "went on"]);
+    }
+
+    #[test]
+    fn what_is_not_told_yet_is_due_after_a_while_or_when_there_is_much() {
+        let mut outbox = Outbox::default();
+        assert!(!outbox.is_due());
+        for _ in 0..NEWS_MAX {
+            outbox.add(Box::new(|| {}));
+        }
+        assert!(outbox.is_due(), "much");
+        outbox.deliver();
+        assert!(!outbox.is_due());
+        outbox.add(Box::new(|| panic!("of the host's own code")));
+        outbox.since = Instant::now().checked_sub(NEWS_AGE_MAX);
+        assert!(outbox.is_due(), "old");
+        outbox.deliver();
+        assert!(outbox.is_empty(), "and the thread lives on");
+    }
+
+    /// A thread that waits is woken for each task that it is needed for, and for none twice.
+    #[test]
+    fn waiting_threads_are_woken() {
+        let queue = queue();
+        let (told, heard) = std::sync::mpsc::channel();
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let queue = queue.clone();
+                std::thread::spawn(move || queue.work())
+            })
+            .collect();
+        let both = Arc::new(std::sync::Barrier::new(2));
+        for _ in 0..200 {
+            // Each of the two needs the other to run at the same time.
+            for _ in 0..2 {
+                let (both, told) = (both.clone(), told.clone());
+                queue.spawn(Arc::default(), async move {
+                    both.wait();
+                    let news: News = Box::new(move || told.send(()).unwrap_or_default());
+                    news
+                });
+            }
+            for _ in 0..2 {
+                heard.recv().expect("told");
+            }
+        }
+        queue.close();
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
     }
 
     #[test]
@@ -453,13 +629,13 @@ mod tests {
             std::future::poll_fn(|cx| {
                 cx.waker().wake_by_ref();
                 cx.waker().wake_by_ref();
-                Poll::<()>::Pending
+                Poll::Pending
             })
-            .await;
+            .await
         });
-        queue.pop().expect("queued").run();
+        pop(&queue).run();
         assert_eq!(lock(&queue.state).ready.len(), 1);
-        queue.pop().expect("queued again").discard();
+        pop(&queue).discard();
         woken.wake_by_ref();
         assert!(
             lock(&queue.state).ready.is_empty(),
@@ -467,7 +643,7 @@ mod tests {
         );
 
         let waiting = spawn(&queue, Account::default());
-        queue.pop().expect("queued").run();
+        pop(&queue).run();
         assert!(lock(&queue.state).ready.is_empty());
         waiting.wake_by_ref();
         waiting.wake_by_ref();
@@ -486,7 +662,7 @@ mod tests {
         let queue = queue();
         queue.spawn(Arc::default(), async { panic!("of a test, on purpose") });
         spawn(&queue, Account::default());
-        queue.pop().expect("the first").run();
+        assert!(pop(&queue).run().is_none(), "nothing to tell");
         assert_eq!(order(&queue, 1), [1]);
     }
 
@@ -495,13 +671,14 @@ mod tests {
         let queue = queue();
         let held = Arc::new(());
         let body = |held: Arc<()>| async move {
-            std::future::pending::<()>().await;
+            let news = std::future::pending().await;
             drop(held);
+            news
         };
         queue.spawn(Arc::default(), body(held.clone()));
         queue.close();
         queue.spawn(Arc::default(), body(held.clone()));
         assert_eq!(Arc::strong_count(&held), 1);
-        assert!(queue.pop().is_none());
+        assert!(queue.pop(&mut Outbox::default()).is_none());
     }
 }

@@ -20,7 +20,8 @@ use crate::guest::{self, Call, Order, Remains};
 use crate::journal::Watch;
 use crate::outcome;
 use crate::prepare::Prepared;
-use crate::queue::Task;
+use crate::queue::{News, Task};
+use crate::secret::SecretError;
 use crate::state::Grant;
 use crate::stop::{Stop, StopSignal};
 
@@ -84,30 +85,24 @@ impl Prepared {
                  of this attempt; this is a defect of the host",
             ));
         }
-        let opening = self
-            .shared
-            .config
-            .secrets
-            .open(&attempt.type_name, &attempt.capabilities);
-        let secrets = tokio::select! {
+        let prepare = async {
+            let secrets = &self.shared.config.secrets;
+            let opened = secrets.open(&attempt.type_name, &attempt.capabilities);
+            let secrets = opened.await?;
+            Ok((secrets, self.shared.slots.clone().acquire_owned().await))
+        };
+        let prepared: Result<_, SecretError> = tokio::select! {
             biased;
             stop = stop.raised() => return Report::not_started(outcome::stopped_before(stop)),
-            secrets = opening => match secrets {
-                Ok(secrets) => secrets,
-                Err(error) => return Report::not_started(Failure::new(
-                    OutcomeKind::FailedRetryable,
-                    error.to_string(),
-                )),
-            },
+            prepared = prepare => prepared,
         };
-        let slots = self.shared.slots.clone();
-        let slot = tokio::select! {
-            biased;
-            stop = stop.raised() => return Report::not_started(outcome::stopped_before(stop)),
-            slot = slots.acquire_owned() => slot,
-        };
-        let Ok(slot) = slot else {
-            return gone();
+        let (secrets, slot) = match prepared {
+            Ok((secrets, Ok(slot))) => (secrets, slot),
+            Ok((_, Err(_))) => return gone(),
+            Err(error) => {
+                let failure = Failure::new(OutcomeKind::FailedRetryable, error.to_string());
+                return Report::not_started(failure);
+            }
         };
 
         let stop = attempt.stop;
@@ -178,7 +173,8 @@ impl Prepared {
                 let concluded = conclude(remains, &limits);
                 // The instance is gone; its slot goes before anybody is told.
                 drop((slot, running));
-                let _ = sender.send(concluded);
+                let news: News = Box::new(move || drop(sender.send(concluded)));
+                news
             }
         });
         (StopOnDrop(task), receiver)

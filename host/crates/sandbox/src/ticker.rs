@@ -89,8 +89,7 @@ impl Ticker {
 
     /// Ticks at `deadline` or after `cpu_time_left`, whichever comes first, if that is before the next
     /// tick may come. To be called when a guest gets a slice; it ends that slice, and every other one.
-    pub(crate) fn tick_by(&self, deadline: Instant, cpu_time_left: Duration) {
-        let now = Instant::now();
+    pub(crate) fn tick_by(&self, now: Instant, deadline: Instant, cpu_time_left: Duration) {
         let left = deadline.saturating_duration_since(now).min(cpu_time_left);
         if left >= self.shared.tick {
             return;

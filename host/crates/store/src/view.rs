@@ -82,18 +82,17 @@ pub(crate) trait View {
     }
 
     fn digest_option(&self, column: &'static str) -> Result<Option<Digest>, StoreError> {
-        match self.get_bytes(column)? {
-            Some(_) => self.digest(column).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn digest(&self, column: &'static str) -> Result<Digest, StoreError> {
-        let bytes = self.bytes(column)?;
+        let Some(bytes) = self.get_bytes(column)? else {
+            return Ok(None);
+        };
         let bytes: [u8; 32] = bytes.try_into().map_err(|bytes: Vec<u8>| {
             StoreError::Corrupt(format!("{column} of {} bytes", bytes.len()))
         })?;
-        Ok(Digest(bytes))
+        Ok(Some(Digest(bytes)))
+    }
+
+    fn digest(&self, column: &'static str) -> Result<Digest, StoreError> {
+        present(self.digest_option(column)?, column)
     }
 
     fn state(&self) -> Result<State, StoreError> {

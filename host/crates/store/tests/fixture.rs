@@ -406,19 +406,9 @@ pub fn external_deployment(text: &str, deadline_ms: u64) -> NewDeployment {
 
 pub fn spec(text: &str, component: Digest) -> TypeSpec {
     TypeSpec {
-        name: name(text),
         description: format!("does {text}"),
-        component: Some(component),
-        external: None,
         input_schema: "{}".to_owned(),
-        output_schema: "true".to_owned(),
-        limits: Limits::default(),
-        retry: RetryPolicy::default(),
-        snooze: SnoozePolicy::default(),
-        quarantine: QuarantinePolicy::default(),
-        capabilities: Capabilities::default(),
-        command: None,
-        files: hardstop_domain::Files::new(),
+        ..TypeSpec::new(name(text), component)
     }
 }
 

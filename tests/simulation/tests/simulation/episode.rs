@@ -163,7 +163,9 @@ impl Stage {
     /// All faults end; what is blocked for good is cancelled; everything else must finish.
     async fn rest(&mut self) -> Result<(), String> {
         self.world.lock().faults = Faults::default();
-        let limit = Instant::now() + Duration::from_secs(12 * 3_600);
+        // One worker with one slot may have a day's work before it; so this is from one end of a job to the next.
+        let patience = Duration::from_secs(12 * 3_600);
+        let (mut fewest, mut limit) = (usize::MAX, Instant::now());
         loop {
             self.bury();
             if self.running.is_empty() {
@@ -174,10 +176,11 @@ impl Stage {
             if let Some(violation) = world.violation.take() {
                 return Err(violation);
             }
-            if world.model.live().next().is_none() {
-                break;
+            let live = world.model.live().count();
+            if live < fewest {
+                (fewest, limit) = (live, Instant::now() + patience);
             }
-            if Instant::now() > limit {
+            if live == 0 || Instant::now() > limit {
                 break;
             }
             if let Some(job) = held_for_good(&world.model) {

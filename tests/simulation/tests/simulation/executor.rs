@@ -52,7 +52,7 @@ impl Execute for Guests {
     fn retain(&self, _active: &BTreeSet<Digest>) {}
 }
 
-fn failed(kind: OutcomeKind) -> Report {
+pub fn failed(kind: OutcomeKind) -> Report {
     Report::not_started(Failure::new(kind, "simulated"))
 }
 

@@ -8,6 +8,7 @@ mod check;
 mod episode;
 mod executor;
 mod store;
+mod worker;
 mod world;
 
 use std::time::{Duration, Instant};

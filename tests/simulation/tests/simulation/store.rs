@@ -92,7 +92,11 @@ async fn send<T>(
         sleep(TIMEOUT - there).await;
         return Err(StoreError::Timeout(TIMEOUT));
     }
-    sleep(back).await;
+    let late = match asked {
+        Asked::Claim(_) => world.lock().faults.late_claims,
+        _ => Duration::ZERO,
+    };
+    sleep(back + late).await;
     Ok(answer)
 }
 
@@ -297,7 +301,7 @@ impl Store for FaultyStore {
     }
 
     async fn component_bytes(&self, _: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        not_simulated("component_bytes")
+        self.ask(Asked::Other, |_| None, |_| false).await
     }
 
     async fn components(&self) -> Result<Vec<Component>, StoreError> {
@@ -504,21 +508,7 @@ fn active_types() -> Vec<ActiveType> {
         deployed_at: Timestamp(0),
         canary: None,
         quarantine: None,
-        spec: TypeSpec {
-            name: name.parse().unwrap(),
-            description: String::new(),
-            component: Some(Digest::of(b"component")),
-            external: None,
-            input_schema: "true".to_owned(),
-            output_schema: "true".to_owned(),
-            limits: Limits::default(),
-            retry: RetryPolicy::default(),
-            snooze: SnoozePolicy::default(),
-            quarantine: QuarantinePolicy::default(),
-            capabilities: Capabilities::default(),
-            command: None,
-            files: hardstop_domain::Files::new(),
-        },
+        spec: TypeSpec::new(name.parse().unwrap(), Digest::of(b"component")),
     });
     active.collect()
 }

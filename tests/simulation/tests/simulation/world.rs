@@ -64,6 +64,8 @@ pub struct Faults {
     pub slow: u32,
     pub lose_wake: u32,
     pub double_wake: u32,
+    /// How much longer the answer to a claim is on its way.
+    pub late_claims: Duration,
     /// Until when nothing answers.
     pub away_until: Option<Instant>,
 }

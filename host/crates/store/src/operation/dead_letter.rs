@@ -6,7 +6,7 @@ use hardstop_domain::{JobId, ReplayId, State, Timestamp, TypeId};
 use uuid::Uuid;
 
 use super::operate::reopen;
-use super::{Mode, Operation, unwritable};
+use super::{Mode, Operation, check_limit, unwritable};
 use crate::StoreError;
 use crate::record::*;
 use crate::row::{ReplayJobRow, json, least_id};
@@ -25,7 +25,7 @@ impl DeadLetters {
         query: &DeadLetterQuery,
         type_id: Option<TypeId>,
     ) -> Result<Self, StoreError> {
-        check_limit(query.limit)?;
+        check_limit(query.limit, DEAD_LETTER_LIMIT_MAX)?;
         let filter = &query.filter;
         let state = filter.state.unwrap_or(State::Discarded);
         if !is_dead(state) {
@@ -107,15 +107,6 @@ impl DeadLetters {
 
 fn is_dead(state: State) -> bool {
     matches!(state, State::Discarded | State::Cancelled)
-}
-
-fn check_limit(limit: u32) -> Result<(), StoreError> {
-    if !(1..=DEAD_LETTER_LIMIT_MAX).contains(&limit) {
-        return Err(StoreError::Invalid(format!(
-            "limit {limit} is not from 1 to {DEAD_LETTER_LIMIT_MAX}"
-        )));
-    }
-    Ok(())
 }
 
 fn check_jobs(count: usize) -> Result<(), StoreError> {
@@ -264,7 +255,7 @@ pub(crate) struct Replays {
 
 impl Replays {
     pub(crate) fn new(before: Option<ReplayId>, limit: u32) -> Result<Self, StoreError> {
-        check_limit(limit)?;
+        check_limit(limit, DEAD_LETTER_LIMIT_MAX)?;
         Ok(Self { before, limit })
     }
 }
@@ -316,7 +307,7 @@ impl ReplayedJobs {
         after: Option<JobId>,
         limit: u32,
     ) -> Result<Self, StoreError> {
-        check_limit(limit)?;
+        check_limit(limit, DEAD_LETTER_LIMIT_MAX)?;
         Ok(Self {
             replay,
             after,

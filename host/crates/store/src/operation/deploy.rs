@@ -1,7 +1,7 @@
 //! Storing a component and putting its types in force, or beside what is in force.
 
 use hardstop_domain::canary::CANARY_PERCENT;
-use hardstop_domain::{Digest, TypeId, TypeName, TypeSpec};
+use hardstop_domain::{DeploymentId, Digest, TypeId, TypeName, TypeSpec};
 
 use super::{Mode, Operation, unwritable};
 use crate::StoreError;
@@ -87,12 +87,7 @@ impl Deploy {
         let id = self.deployment.id;
         // Held from here on, so that nothing else is put in force meanwhile.
         tx.lock_type(&spec.name).await?;
-        let text = json(spec).map_err(unwritable)?;
-        let Some(type_id) = tx.put_type(id, spec, &text).await? else {
-            return Err(kind_changed(spec));
-        };
-        tx.put_type_event(type_id, id, TypeEventKind::Deployed, None, None)
-            .await?;
+        let type_id = put_spec(tx, id, spec, TypeEventKind::Deployed, None).await?;
         settle_force(tx, type_id).await?;
         Ok(type_id)
     }
@@ -143,8 +138,25 @@ pub(super) fn check_percent(percent: u8) -> Result<(), StoreError> {
     }
 }
 
+/// Puts what a deployment says of a type in force, and records what put it there.
+pub(super) async fn put_spec(
+    tx: &mut dyn Transaction,
+    deployment: DeploymentId,
+    spec: &TypeSpec,
+    kind: TypeEventKind,
+    note: Option<&str>,
+) -> Result<TypeId, StoreError> {
+    let text = json(spec).map_err(unwritable)?;
+    let Some(type_id) = tx.put_type(deployment, spec, &text).await? else {
+        return Err(kind_changed(spec));
+    };
+    tx.put_type_event(type_id, deployment, kind, None, note)
+        .await?;
+    Ok(type_id)
+}
+
 /// Says that a type would get a handler, or lose its own.
-pub(super) fn kind_changed(spec: &TypeSpec) -> StoreError {
+fn kind_changed(spec: &TypeSpec) -> StoreError {
     let (was, is) = match spec.external {
         Some(_) => ("has a handler", "external"),
         None => ("is external", "one with a handler"),

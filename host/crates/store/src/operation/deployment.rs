@@ -2,8 +2,8 @@
 
 use hardstop_domain::{DeploymentId, TypeName, TypeSpec};
 
-use super::deploy::{check_percent, kind_changed, settle_force};
-use super::{Mode, Operation, unwritable};
+use super::deploy::{check_percent, put_spec, settle_force};
+use super::{Mode, Operation, check_limit, unwritable};
 use crate::StoreError;
 use crate::record::*;
 use crate::row::json;
@@ -15,11 +15,7 @@ pub(crate) struct Deployments(u32);
 
 impl Deployments {
     pub(crate) fn new(limit: u32) -> Result<Self, StoreError> {
-        if !(1..=DEPLOYMENT_LIMIT_MAX).contains(&limit) {
-            return Err(StoreError::Invalid(format!(
-                "limit {limit} is not from 1 to {DEPLOYMENT_LIMIT_MAX}"
-            )));
-        }
+        check_limit(limit, DEPLOYMENT_LIMIT_MAX)?;
         Ok(Self(limit))
     }
 }
@@ -157,7 +153,7 @@ impl Operation for Rollback {
         };
         let from = active.deployment;
         let note = format!("in place of {from}");
-        put_again(tx, &active, to, &spec, TypeEventKind::RolledBack, &note).await?;
+        put_spec(tx, to, &spec, TypeEventKind::RolledBack, Some(&note)).await?;
         // Whoever names it wants it to run.
         if let (Some(_), Some(component)) = (self.to, spec.component) {
             release(tx, &active, Some(component)).await?;
@@ -165,22 +161,6 @@ impl Operation for Rollback {
         settle_force(tx, active.id).await?;
         Ok(RolledBack::Done { from, to })
     }
-}
-
-async fn put_again(
-    tx: &mut dyn Transaction,
-    active: &LockedType,
-    deployment: DeploymentId,
-    spec: &TypeSpec,
-    kind: TypeEventKind,
-    note: &str,
-) -> Result<(), StoreError> {
-    let text = json(spec).map_err(unwritable)?;
-    if tx.put_type(deployment, spec, &text).await?.is_none() {
-        return Err(kind_changed(spec));
-    }
-    tx.put_type_event(active.id, deployment, kind, None, Some(note))
-        .await
 }
 
 /// Changes what becomes of a canary. Answers with its deployment; none where there is no canary.
@@ -224,15 +204,8 @@ impl Operation for ChangeCanary {
             }
             CanaryChange::Promote => {
                 let note = format!("in place of {}", active.deployment);
-                put_again(
-                    tx,
-                    &active,
-                    id,
-                    &canary.spec,
-                    TypeEventKind::Promoted,
-                    &note,
-                )
-                .await?;
+                let (spec, kind) = (&canary.spec, TypeEventKind::Promoted);
+                put_spec(tx, id, spec, kind, Some(&note)).await?;
                 settle_force(tx, active.id).await?;
             }
             CanaryChange::End => {

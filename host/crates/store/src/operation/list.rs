@@ -6,7 +6,7 @@
 use hardstop_domain::{State, Timestamp, TypeId};
 use uuid::Uuid;
 
-use super::{Mode, Operation};
+use super::{Mode, Operation, check_limit};
 use crate::StoreError;
 use crate::record::*;
 use crate::transaction::{Page, Transaction};
@@ -45,12 +45,7 @@ impl Listing {
         states: impl Iterator<Item = State>,
         limit_max: u32,
     ) -> Result<Self, StoreError> {
-        if !(1..=limit_max).contains(&wanted.limit) {
-            return Err(StoreError::Invalid(format!(
-                "limit {} is not from 1 to {limit_max}",
-                wanted.limit
-            )));
-        }
+        check_limit(wanted.limit, limit_max)?;
         let path = match (wanted.key, wanted.state) {
             (Some(_), _) if wanted.type_id.is_none() => {
                 return Err(StoreError::Invalid(

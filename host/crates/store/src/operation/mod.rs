@@ -97,6 +97,16 @@ impl Mode {
     }
 }
 
+/// Fails where a page cannot have so many rows.
+fn check_limit(limit: u32, max: u32) -> Result<(), StoreError> {
+    match (1..=max).contains(&limit) {
+        true => Ok(()),
+        false => Err(StoreError::Invalid(format!(
+            "limit {limit} is not from 1 to {max}"
+        ))),
+    }
+}
+
 /// A defect of this crate, not of the caller or the database: a value of ours that JSON cannot hold.
 pub(crate) fn unwritable(reason: String) -> StoreError {
     StoreError::Invalid(reason)

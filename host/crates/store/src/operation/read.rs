@@ -3,7 +3,7 @@
 use hardstop_domain::job::BLOCKERS_MAX;
 use hardstop_domain::{ChainId, DeploymentId, Digest, JobId, State, TypeId, TypeName};
 
-use super::{Mode, Operation};
+use super::{Mode, Operation, check_limit};
 use crate::StoreError;
 use crate::record::*;
 use crate::transaction::Transaction;
@@ -53,11 +53,7 @@ pub(crate) struct TypeUsage {
 
 impl TypeUsage {
     pub(crate) fn new(type_id: TypeId, limit: u32) -> Result<Self, StoreError> {
-        if !(1..=USAGE_LIMIT_MAX).contains(&limit) {
-            return Err(StoreError::Invalid(format!(
-                "limit {limit} is not from 1 to {USAGE_LIMIT_MAX}"
-            )));
-        }
+        check_limit(limit, USAGE_LIMIT_MAX)?;
         Ok(Self { type_id, limit })
     }
 }
