@@ -233,7 +233,7 @@ fn a_child_keeps_nothing_but_its_streams_and_limits_itself() {
     rustix::io::fcntl_setfd(&leaked, rustix::io::FdFlags::empty()).unwrap();
     let mut child = Waiting(
         Command::new(env!("CARGO_BIN_EXE_hardstop-compile"))
-            .args(["compile", "hardstop-order-1 0 524288 7 1073741824 1000"])
+            .args(["compile", "hardstop-order-2 0 0 524288 7 1073741824 1000"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
