@@ -40,7 +40,9 @@ pub async fn run(
     let settlement = match catalogue.by_id(job.type_id) {
         Some(entry) => {
             let version = entry.version_of(job.id);
-            let report = report(&shared, &mut job, &catalogue, entry, no_room, signal);
+            let report = report(
+                &shared, &mut job, &catalogue, entry, version, no_room, signal,
+            );
             // A job whose task panicked would be held for as long as the session lives. It counts as an attempt: one
             // that panics each time must come to an end.
             let report = AssertUnwindSafe(report).catch_unwind().await;
@@ -77,10 +79,10 @@ async fn report(
     job: &mut ClaimedJob,
     catalogue: &Catalogue,
     entry: &Entry,
+    version: Version<'_>,
     no_room: Option<String>,
     signal: StopSignal,
 ) -> (Report, u64) {
-    let version = entry.version_of(job.id);
     let limits = match check_job(shared, job, entry, version) {
         Ok(limits) => limits,
         Err(error) => return not_started(OutcomeKind::FailedFatal, error.to_string()),

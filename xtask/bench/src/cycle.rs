@@ -1,5 +1,6 @@
 //! The cycle of an attempt (store, instance, call, teardown) in the sandbox and in the bare engine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,23 +37,13 @@ pub async fn measure(config: SandboxConfig, wasm: &[u8], repeat: u32) -> Result<
         };
         pairs.push((prefix, Pair::new(config, wasm).await?));
     }
-    let mut measured: Vec<(String, Samples)> = Vec::new();
+    let mut measured: BTreeMap<String, Samples> = BTreeMap::new();
     for round in 0..=repeat {
-        let mut values = Vec::new();
         for (prefix, pair) in &pairs {
             for (name, value) in pair.round().await? {
-                values.push((format!("{prefix}{name}"), value));
-            }
-        }
-        match round {
-            // To warm up.
-            0 => measured.extend(
-                values
-                    .into_iter()
-                    .map(|(name, _)| (name, Samples::default())),
-            ),
-            _ => {
-                for ((_, samples), (_, value)) in measured.iter_mut().zip(values) {
+                let samples = measured.entry(format!("{prefix}{name}")).or_default();
+                // The first is to warm up.
+                if round > 0 {
                     samples.0.push(value);
                 }
             }

@@ -119,8 +119,8 @@ impl ThreadClock {
 
     /// The same to within [`CARRY_MAX`], at less cost right after a reading.
     fn now_roughly() -> u64 {
-        match LAST_READING.get() {
-            Some((ns, at)) if at.elapsed() < CARRY_MAX => ns + at.elapsed().as_nanos() as u64,
+        match LAST_READING.get().map(|(ns, at)| (ns, at.elapsed())) {
+            Some((ns, age)) if age < CARRY_MAX => ns + age.as_nanos() as u64,
             _ => Self::now(),
         }
     }
@@ -130,37 +130,30 @@ impl ThreadClock {
 mod tests {
     use super::*;
 
-    fn burn(time: Duration) {
-        let began = ThreadClock::now();
-        while ThreadClock::now() < began + time.as_nanos() as u64 {}
+    /// What is charged for so many slices, each of at least so much CPU time, with a sleep after each.
+    fn charged(slices: u32, slice: Duration, sleep: Duration) -> Duration {
+        let account = Account::default();
+        for _ in 0..slices {
+            account.begin_slice();
+            let began = ThreadClock::now();
+            while ThreadClock::now() < began + slice.as_nanos() as u64 {}
+            account.charge_slice();
+            std::thread::sleep(sleep);
+        }
+        let charged = account.cpu_time();
+        assert!(charged >= (slice - CARRY_MAX) * slices, "{charged:?}");
+        charged
     }
 
     #[test]
     fn what_a_thread_uses_is_charged_but_for_what_it_slept() {
-        let account = Account::default();
-        for _ in 0..10 {
-            account.begin_slice();
-            burn(Duration::from_millis(1));
-            account.charge_slice();
-            // Longer than a reading is carried on.
-            std::thread::sleep(CARRY_MAX * 100);
-        }
-        let charged = account.cpu_time();
-        let least = (Duration::from_millis(1) - CARRY_MAX) * 10;
-        assert!(charged >= least, "{charged:?}");
+        // Longer than a reading is carried on.
+        let charged = charged(10, Duration::from_millis(1), CARRY_MAX * 100);
         assert!(charged < Duration::from_millis(100), "{charged:?}");
     }
 
     #[test]
     fn a_slice_right_after_another_lacks_next_to_nothing() {
-        let account = Account::default();
-        for _ in 0..100 {
-            account.begin_slice();
-            burn(Duration::from_micros(200));
-            account.charge_slice();
-        }
-        let charged = account.cpu_time();
-        let least = (Duration::from_micros(200) - CARRY_MAX) * 100;
-        assert!(charged >= least, "{charged:?}");
+        charged(100, Duration::from_micros(200), Duration::ZERO);
     }
 }
