@@ -63,6 +63,8 @@ pub struct Config {
 pub struct WorkerConfig {
     /// How many attempts run at once.
     pub concurrency: u32,
+    /// How many jobs this worker claims ahead of its slots at the most, where jobs are short.
+    pub prefetch_max: u32,
     /// How many threads run guests.
     pub guest_threads: usize,
     /// How much memory the guests that run at once may be granted together, in bytes; none means what this
@@ -97,6 +99,7 @@ impl Default for WorkerConfig {
     fn default() -> Self {
         Self {
             concurrency: 32,
+            prefetch_max: 1_000,
             guest_threads: std::thread::available_parallelism().map_or(2, usize::from),
             memory_budget: None,
             quotas: BTreeMap::new(),
@@ -222,6 +225,7 @@ fn cache_default() -> Option<PathBuf> {
 #[serde(deny_unknown_fields, default)]
 struct FileWorker {
     concurrency: Option<u32>,
+    prefetch_max: Option<u32>,
     guest_threads: Option<usize>,
     #[serde(with = "size_option")]
     memory_budget: Option<u64>,
@@ -341,6 +345,9 @@ impl Config {
         if let Some(concurrency) = file.worker.concurrency {
             worker.concurrency = concurrency;
         }
+        if let Some(max) = file.worker.prefetch_max {
+            worker.prefetch_max = max;
+        }
         if let Some(threads) = file.worker.guest_threads {
             worker.guest_threads = threads;
         }
@@ -371,6 +378,12 @@ impl Config {
             return Err(Error::usage(format!(
                 "worker.concurrency = {} is not from 1 to 1000",
                 worker.concurrency
+            )));
+        }
+        if worker.prefetch_max > 10_000 {
+            return Err(Error::usage(format!(
+                "worker.prefetch_max = {} is over 10000",
+                worker.prefetch_max
             )));
         }
         if !(1..=256).contains(&worker.guest_threads) {

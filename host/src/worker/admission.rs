@@ -72,12 +72,13 @@ impl Admission {
         )
     }
 
-    /// How many jobs of each of these limits to claim: none while somebody waits or the smallest does not fit, and
-    /// else as many as fit, but at least one. So one that does not fit now gets its turn, too.
-    pub fn quotas(&self, limits: &[&Limits]) -> Vec<u32> {
+    /// How many jobs of each of these limits to claim: none while somebody waits or, unless room is `soon` made, the
+    /// smallest does not fit; and else as many as fit, but at least one. So one that does not fit now gets its turn, too.
+    pub fn quotas(&self, limits: &[&Limits], soon: bool) -> Vec<u32> {
         let room = self.units.available_permits() as u64;
         let least = limits.iter().map(|limits| need(limits)).min();
-        if self.someone_waits() || least.is_none_or(|least| u64::from(least) > room) {
+        let fits = least.is_some_and(|least| soon || u64::from(least) <= room);
+        if self.someone_waits() || !fits {
             return vec![0; limits.len()];
         }
         let fit = |limits: &&Limits| (room / u64::from(need(limits))).max(1);
@@ -152,22 +153,27 @@ mod tests {
         let admission = admission(100);
         let (small, large) = (limits(10), limits(100));
         let both = [&small, &large];
-        assert_eq!(admission.quotas(&both), [10, 1]);
+        assert_eq!(admission.quotas(&both, false), [10, 1]);
         let held: Vec<_> = (0..9).map(|_| admitted(admission.enter(&small))).collect();
         assert_eq!(
-            admission.quotas(&both),
+            admission.quotas(&both, false),
             [1, 1],
             "the large one gets its turn"
         );
         assert_eq!(
-            admission.quotas(&[&large]),
+            admission.quotas(&[&large], false),
             [0],
             "and is not claimed to wait alone"
         );
         let last = admitted(admission.enter(&small));
-        assert_eq!(admission.quotas(&both), [0, 0]);
+        assert_eq!(admission.quotas(&both, false), [0, 0]);
+        assert_eq!(
+            admission.quotas(&both, true),
+            [1, 1],
+            "what runs ends in a moment"
+        );
         drop((held, last));
-        assert_eq!(admission.quotas(&both), [10, 1]);
+        assert_eq!(admission.quotas(&both, false), [10, 1]);
         assert!(matches!(admission.enter(&limits(101)), Place::TooLarge(_)));
     }
 
@@ -179,7 +185,7 @@ mod tests {
         let running = admitted(admission.enter(&small));
         let first = admission.enter(&large);
         assert_eq!(
-            admission.quotas(&[&small]),
+            admission.quotas(&[&small], false),
             [0],
             "nothing is claimed while one waits"
         );
@@ -201,7 +207,7 @@ mod tests {
         assert!(!second.is_finished());
         drop(held);
         assert!(matches!(second.await.expect("ends"), Admitted::In(_)));
-        assert_eq!(admission.quotas(&[&small]), [10]);
+        assert_eq!(admission.quotas(&[&small], false), [10]);
         assert!(matches!(
             admission.enter(&small).wait(&never).await,
             Admitted::In(_)
@@ -217,6 +223,10 @@ mod tests {
         handle.stop(Stop::Cancelled);
         assert!(matches!(place.wait(&signal).await, Admitted::Stopped));
         drop(running);
-        assert_eq!(admission.quotas(&[&limits(10)]), [10], "it left no trace");
+        assert_eq!(
+            admission.quotas(&[&limits(10)], false),
+            [10],
+            "it left no trace"
+        );
     }
 }

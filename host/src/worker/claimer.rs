@@ -5,144 +5,219 @@ use std::time::Duration;
 
 use hardstop_domain::{Limits, LimitsPatch, TypeId};
 use hardstop_sandbox::StopSignal;
-use hardstop_store::{ClaimRequest, ClaimedJob};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::sleep;
-use tracing::warn;
+use hardstop_store::{ClaimRequest, ClaimedJob, StoreError};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
 
-use super::admission::Place;
+use super::pace::wanted;
 use super::session::Lease;
-use super::settler::Ended;
-use super::{Phase, Shared, runner};
+use super::settler::{Ended, release};
+use super::slot::Waiting;
+use super::{Phase, Shared};
 use crate::catalogue::Entry;
 
-/// Claims while the worker works. Ends with the drain; attempts that it started go on.
-pub async fn run(shared: Arc<Shared>, settlements: mpsc::Sender<Ended>) {
+/// A job that was claimed ahead and has waited for so long is given back: what the slots run takes longer than was to be
+/// expected, and another host may have a free one.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Claims while the worker works. At its end it gives back what no slot has taken up; attempts that have begun go on.
+pub async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ended>) {
     let mut failures = 0;
+    // Whether a claim may find something: the last one was answered in full, or there is news since.
+    let mut more = true;
+    // Whether the last one asked for less of a type than there are slots for.
+    let mut limited = false;
     loop {
         // The drain may begin at any wait, but a claim that was sent is always heard out: its jobs
         // are this worker's.
-        let ready = tokio::select! {
+        let lease = tokio::select! {
             biased;
-            () = shared.reached(Phase::Draining) => return,
-            ready = lease_and_slots(&shared) => ready,
+            () = shared.reached(Phase::Draining) => break,
+            lease = lease(&shared) => lease,
         };
-        let Some((lease, mut slots)) = ready else {
-            return;
-        };
-        let free = slots.num_permits() as u32;
-        let (quotas, limited) = quotas(&shared, free);
-        let mut claimed = 0;
-        if !quotas.is_empty() {
-            let token = lease.next_token();
-            let request = ClaimRequest {
-                token,
-                quotas,
-                total: free,
-            };
-            let cancels = shared.running.cancels();
-            match shared.store.claim(&request).await {
-                Ok(jobs) => {
-                    failures = 0;
-                    claimed = jobs.len() as u32;
-                    // Held while the attempts are noted: whoever takes the lease away stops them after.
-                    let now = shared.lease.borrow();
-                    if now.as_ref().is_some_and(|now| Arc::ptr_eq(now, &lease)) {
-                        for job in jobs {
-                            let Some(slot) = slots.split(1) else { break };
-                            let (handle, signal) = StopSignal::pair();
-                            shared.running.add(job.id, job.token, job.type_id, handle);
-                            let place = place(&shared, &job);
-                            let run = runner::run(
-                                Arc::clone(&shared),
-                                job,
-                                signal,
-                                settlements.clone(),
-                                slot,
-                                place,
-                            );
-                            tokio::spawn(run);
+        let Some(lease) = lease else { break };
+        let now = Instant::now();
+        if let Some(before) = now.checked_sub(WAIT_MAX) {
+            give_back(&shared, shared.slots.take_back(Some(before)), &ended).await;
+        }
+        if more {
+            let request;
+            (request, limited) = plan(&shared, &lease, now);
+            if let Some(request) = request {
+                match claim(&shared, &lease, &request).await {
+                    Ok(claimed) => {
+                        failures = 0;
+                        more = claimed.count == request.total;
+                        shared.slots.push(claimed.jobs, &shared, &ended);
+                        if more {
+                            continue;
                         }
-                        // Between the claim's commit and now, a cancel found nothing here to stop.
-                        if claimed > 0 && shared.running.cancels() != cancels {
-                            shared.signals.heartbeat.notify_one();
-                        }
-                    } else {
-                        // The answer was long on its way, and others may have been given the jobs.
-                        warn!(
-                            claimed,
-                            "the lease ended before the claim was answered: not run"
-                        );
-                        lease.lose_claim(token);
-                        shared.signals.heartbeat.notify_one();
                     }
-                }
-                Err(error) => {
-                    failures += 1;
-                    lease.lose_claim(token);
-                    let pause = backoff(failures);
-                    warn!(%error, ?pause, "claim failed");
-                    // A session that has ended is found by its heartbeat.
-                    shared.signals.heartbeat.notify_one();
-                    drop(slots);
-                    tokio::select! {
-                        biased;
-                        () = shared.reached(Phase::Draining) => return,
-                        () = sleep(pause) => continue,
+                    Err(error) => {
+                        failures += 1;
+                        let pause = backoff(failures);
+                        warn!(%error, ?pause, "claim failed");
+                        tokio::select! {
+                            biased;
+                            () = shared.reached(Phase::Draining) => break,
+                            () = sleep(pause) => continue,
+                        }
                     }
                 }
             }
         }
-        drop(slots);
-        if claimed == free {
-            continue;
-        }
-        // Fewer than asked for: nothing else was ready. Whatever becomes ready from now on wakes.
+        let pause = match shared.slots.room().waiting {
+            0 => shared.config.poll_interval,
+            _ => shared.config.poll_interval.min(WAIT_MAX),
+        };
         tokio::select! {
             biased;
-            () = shared.reached(Phase::Draining) => return,
-            () = shared.signals.claim.notified() => {}
-            () = shared.signals.freed.notified(), if limited => {}
-            () = sleep(shared.config.poll_interval) => {}
+            () = shared.reached(Phase::Draining) => break,
+            () = shared.signals.claim.notified() => more = true,
+            () = shared.slots.freed(), if more || limited => more = true,
+            () = sleep(pause) => more = true,
         }
     }
+    give_back(&shared, shared.slots.take_back(None), &ended).await;
 }
 
-/// Waits until the session may claim and a slot is free, then takes every free slot.
-async fn lease_and_slots(shared: &Shared) -> Option<(Arc<Lease>, OwnedSemaphorePermit)> {
-    let mut slots = Arc::clone(&shared.slots).acquire_owned().await.ok()?;
+/// Waits until the session may claim.
+async fn lease(shared: &Shared) -> Option<Arc<Lease>> {
     let mut watch = shared.lease.subscribe();
-    let lease = watch.wait_for(Option::is_some).await.ok()?.clone()?;
-    let more = shared.slots.available_permits() as u32;
-    // Only this task takes slots while the worker works, so what is free stays free.
-    if let Ok(more) = Arc::clone(&shared.slots).try_acquire_many_owned(more) {
-        slots.merge(more);
-    }
-    Some((lease, slots))
+    watch.wait_for(Option::is_some).await.ok()?.clone()
 }
 
-/// How many jobs of each type to ask for, and whether any type was asked for less than there is
-/// room for: then its end, too, is a reason to claim.
-fn quotas(shared: &Shared, free: u32) -> (Vec<(TypeId, u32)>, bool) {
+/// What came of a claim.
+struct Claimed {
+    /// How many jobs it leased.
+    count: u32,
+    /// Those that may run.
+    jobs: Vec<Waiting>,
+}
+
+async fn claim(
+    shared: &Shared,
+    lease: &Arc<Lease>,
+    request: &ClaimRequest,
+) -> Result<Claimed, StoreError> {
+    let cancels = shared.running.cancels();
+    let began = Instant::now();
+    let jobs = match shared.store.claim(request).await {
+        Ok(jobs) => jobs,
+        Err(error) => {
+            lease.lose_claim(request.token);
+            // A session that has ended is found by its heartbeat.
+            shared.signals.heartbeat.notify_one();
+            return Err(error);
+        }
+    };
+    let since = Instant::now();
+    let count = jobs.len() as u32;
+    let input_bytes = jobs.iter().map(|job| job.input.len()).sum();
+    shared
+        .pace
+        .note_claim(since - began, jobs.len(), input_bytes);
+    // Held while the attempts are noted: whoever takes the lease away stops them after.
+    let now = shared.lease.borrow();
+    if !now.as_ref().is_some_and(|now| Arc::ptr_eq(now, lease)) {
+        // The answer was long on its way, and others may have been given the jobs.
+        warn!(
+            claimed = count,
+            "the lease ended before the claim was answered: not run"
+        );
+        lease.lose_claim(request.token);
+        shared.signals.heartbeat.notify_one();
+        let jobs = Vec::new();
+        return Ok(Claimed { count, jobs });
+    }
+    let note = |job: ClaimedJob| {
+        let (handle, stop) = StopSignal::pair();
+        shared
+            .running
+            .add(job.id, job.token, job.type_id, since, handle);
+        Waiting { job, stop, since }
+    };
+    let jobs = jobs.into_iter().map(note).collect();
+    // Between the claim's commit and now, a cancel found nothing here to stop.
+    if count > 0 && shared.running.cancels() != cancels {
+        shared.signals.heartbeat.notify_one();
+    }
+    Ok(Claimed { count, jobs })
+}
+
+/// Gives jobs back that no slot has taken up.
+async fn give_back(shared: &Shared, jobs: Vec<Waiting>, ended: &mpsc::Sender<Ended>) {
+    if !jobs.is_empty() {
+        debug!(jobs = jobs.len(), "giving back what was claimed ahead");
+    }
+    for Waiting { job, .. } in jobs {
+        let revoked = shared.running.remove(job.id, job.token);
+        if revoked {
+            continue;
+        }
+        let settlement = release(
+            job.id,
+            job.token,
+            "claimed ahead by a worker that had no slot for it in time",
+        );
+        // With the settler gone it is rescued.
+        let _ = ended.send(Ended::bare(settlement)).await;
+    }
+}
+
+/// What to claim now, if anything; and whether less is asked for of any type than there are slots for: then the end of a
+/// job, too, is a reason to claim.
+fn plan(shared: &Shared, lease: &Lease, now: Instant) -> (Option<ClaimRequest>, bool) {
+    let room = shared.slots.room();
+    let ahead = shared.pace.ahead(now);
+    shared.slots.set_low(ahead / 2);
+    let total = wanted(room, ahead);
+    if total == 0 {
+        return (None, true);
+    }
+    let (quotas, limited) = quotas(shared, total, ahead);
+    let request = (!quotas.is_empty()).then(|| ClaimRequest {
+        token: lease.next_token(),
+        quotas,
+        total,
+    });
+    (request, limited)
+}
+
+/// How many jobs of each type to ask for, of so many in all and so many ahead of the slots.
+fn quotas(shared: &Shared, total: u32, ahead: u32) -> (Vec<(TypeId, u32)>, bool) {
     let running = shared.running.count_by_type();
     let catalogue = shared.catalogue();
     let types: Vec<(&Arc<Entry>, Limits)> = catalogue
         .entries()
         .filter_map(|entry| Some((entry, claimable(shared, entry)?)))
         .collect();
-    let by_memory = shared
-        .admission
-        .quotas(&types.iter().map(|(_, limits)| limits).collect::<Vec<_>>());
+    let by_memory = shared.admission.quotas(
+        &types.iter().map(|(_, limits)| limits).collect::<Vec<_>>(),
+        ahead > 0,
+    );
+    // Slots that long jobs may have: those of short ones are free in a moment.
+    let is_short = |id| ahead > 0 && shared.pace.is_short(id);
+    let long: u32 = running
+        .iter()
+        .filter(|(id, _)| !is_short(**id))
+        .map(|(_, count)| count)
+        .sum();
+    let for_long = shared.slots.max().saturating_sub(long);
     let mut limited = false;
     let mut quotas = Vec::new();
     for ((entry, _), by_memory) in types.iter().zip(by_memory) {
         let id = entry.active.id;
-        let quota = match shared.config.quotas.get(&entry.active.spec.name) {
-            Some(quota) => quota.saturating_sub(running.get(&id).copied().unwrap_or(0)),
-            None => free,
+        let room = match is_short(id) {
+            true => total.min(by_memory.saturating_add(ahead)),
+            false => total.min(by_memory).min(for_long),
         };
-        let quota = quota.min(by_memory).min(free);
-        limited |= quota < free;
+        let quota = match shared.config.quotas.get(&entry.active.spec.name) {
+            Some(quota) => room.min(quota.saturating_sub(running.get(&id).copied().unwrap_or(0))),
+            None => room,
+        };
+        limited |= quota < total;
         if quota > 0 {
             quotas.push((id, quota));
         }
@@ -170,15 +245,6 @@ fn claimable(shared: &Shared, entry: &Entry) -> Option<Limits> {
     in_force
         .limits(&LimitsPatch::default(), false, &shared.ceiling)
         .ok()
-}
-
-/// Where a job that was just claimed stands among those that want memory. None for one that cannot run anyway.
-fn place(shared: &Shared, job: &ClaimedJob) -> Option<Place> {
-    let catalogue = shared.catalogue();
-    let entry = catalogue.by_id(job.type_id)?;
-    let version = entry.version_of(job.id);
-    let limits = version.limits(&job.limits, job.larger_memory, &shared.ceiling);
-    Some(shared.admission.enter(&limits.ok()?))
 }
 
 /// From a tenth of a second to five, doubling, with jitter so that many hosts do not return at once.

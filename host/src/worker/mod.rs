@@ -1,10 +1,10 @@
 //! The worker: claim, run, settle.
 //!
 //! ```text
-//! claimer --(ClaimedJob)--> runner --(Settlement)--> settler
-//!    ^                        |                         |
-//!    |  slots, quotas         |  sandbox, own threads   |  store, one transaction a batch
-//!    +---- wake-ups           +-- running: who can be   +-- stale, refused
+//! claimer --(ClaimedJob)--> slots, runner --(Settlement)--> settler
+//!    ^                        |                               |
+//!    |  pace, quotas          |  sandbox, own threads         |  store, one transaction a batch
+//!    +---- wake-ups           +-- running: who can be         +-- stale, refused
 //!          (listener)             stopped, by job
 //! ```
 //!
@@ -25,6 +25,7 @@ mod health;
 mod loader;
 mod maintenance;
 mod near;
+mod pace;
 mod pause;
 mod retention;
 mod runner;
@@ -32,6 +33,7 @@ mod running;
 mod schedule;
 mod session;
 mod settler;
+mod slot;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -41,7 +43,7 @@ use hardstop_domain::quantity::format_size;
 use hardstop_domain::{JobId, LeaseToken, Limits};
 use hardstop_sandbox::Stop;
 use hardstop_store::{Listener, Store, StoreError, Wake};
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -55,8 +57,10 @@ pub use execute::Execute;
 use health::Health;
 pub use loader::Loader;
 use near::Warnings;
+use pace::Pace;
 use running::Running;
 use session::Lease;
+use slot::Slots;
 
 /// Settlements that may wait for the settler. Beyond it runners wait, and so do their slots.
 const SETTLEMENT_QUEUE: usize = 2_048;
@@ -91,7 +95,8 @@ struct Shared {
     /// Jobs whose attempt has ended and whose settlement could not be written: to be given back. Kept
     /// apart from the lease, which may be none just then.
     abandoned: Mutex<Abandoned>,
-    slots: Arc<Semaphore>,
+    slots: Slots,
+    pace: Pace,
     warnings: Warnings,
     health: Health,
     admission: Admission,
@@ -106,8 +111,6 @@ struct Shared {
 struct Signals {
     /// Look for ready jobs.
     claim: Notify,
-    /// An attempt has ended.
-    freed: Notify,
     /// Ask at once what the session still holds.
     heartbeat: Notify,
     /// Look for due jobs: a retry was scheduled.
@@ -226,7 +229,8 @@ impl Worker {
             executor,
             running: Running::default(),
             abandoned: Mutex::default(),
-            slots: Arc::new(Semaphore::new(config.concurrency as usize)),
+            slots: Slots::new(config.concurrency),
+            pace: Pace::new(config.prefetch_max),
             warnings: Warnings::default(),
             health: Health::default(),
             admission: Admission::new(Budget::new(config.memory_budget)),
@@ -264,13 +268,9 @@ impl Worker {
 
         shutdown.await;
         let drained = drain(&shared).await;
-        // The claimer holds the last sender of settlements besides the runners: when all of them
+        // The claimer holds the last sender of settlements besides the slots: when all of them
         // are gone the settler has written everything.
         let _ = claimer.await;
-        if drained.interrupted > 0 {
-            // Of a claim that was answered after all others had been interrupted.
-            shared.running.stop_all(Stop::Interrupted);
-        }
         if tokio::time::timeout(UNWIND_TIMEOUT, settler).await.is_err() {
             warn!("not every settlement could be written: those jobs will be rescued");
         }
@@ -292,10 +292,10 @@ impl Worker {
 /// Stops claiming, waits, interrupts. Returns when no attempt runs any more.
 async fn drain(shared: &Shared) -> Drained {
     shared.phase.send_replace(Phase::Draining);
-    let all = shared.config.concurrency;
+    shared.slots.close();
     let limit = shared.config.drain_timeout;
-    info!(running = shared.running.count(), ?limit, "draining");
-    if tokio::time::timeout(limit, shared.slots.acquire_many(all))
+    info!(running = shared.slots.busy(), ?limit, "draining");
+    if tokio::time::timeout(limit, shared.slots.all_free())
         .await
         .is_ok()
     {
@@ -306,7 +306,7 @@ async fn drain(shared: &Shared) -> Drained {
         interrupted,
         "the drain limit has passed: interrupted what was left"
     );
-    if tokio::time::timeout(UNWIND_TIMEOUT, shared.slots.acquire_many(all))
+    if tokio::time::timeout(UNWIND_TIMEOUT, shared.slots.all_free())
         .await
         .is_err()
     {

@@ -1,7 +1,6 @@
 //! One attempt: limits, component, sandbox, and what becomes of the job.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
 use futures::FutureExt as _;
 use hardstop_domain::{
@@ -17,31 +16,30 @@ use super::Shared;
 use super::admission::{Admitted, Place};
 use super::health::{Sign, fault_text};
 use super::settler::Ended;
+use super::slot::Waiting;
 use crate::catalogue::{Catalogue, Entry, StartError, Version};
 
 /// The failure of an attempt in which the host panicked.
 const PANICKED: &str = "the host panicked while it ran this attempt; this is a defect of the host, and its log shows where";
 
-/// Runs one claimed job and hands its settlement on. The slot is free when this returns.
-pub async fn run(
-    shared: Arc<Shared>,
-    mut job: ClaimedJob,
-    signal: StopSignal,
-    settlements: mpsc::Sender<Ended>,
-    slot: OwnedSemaphorePermit,
-    place: Option<Place>,
-) {
+/// Runs one claimed job and hands its settlement on.
+pub async fn run(shared: &Shared, waiting: Waiting, settlements: &mpsc::Sender<Ended>) {
+    let Waiting { mut job, stop, .. } = waiting;
     let (id, token) = (job.id, job.token);
-    let (memory, no_room) = match place {
-        Some(place) => admit(&shared, place, &signal).await,
-        None => (None, None),
-    };
     let catalogue = shared.catalogue();
+    // What it holds of the memory, until its settlement has been handed on.
+    let mut memory = None;
     let settlement = match catalogue.by_id(job.type_id) {
         Some(entry) => {
             let version = entry.version_of(job.id);
             let report = report(
-                &shared, &mut job, &catalogue, entry, version, no_room, signal,
+                shared,
+                &mut job,
+                &catalogue,
+                entry,
+                version,
+                &mut memory,
+                stop,
             );
             // A job whose task panicked would be held for as long as the session lives. It counts as an attempt: one
             // that panics each time must come to an end.
@@ -69,8 +67,6 @@ pub async fn run(
     {
         warn!(job = %id, "the settler has ended: the job will be rescued");
     }
-    drop((memory, slot));
-    shared.signals.freed.notify_one();
 }
 
 /// What the attempt came to, and how many descendants its root chain may have.
@@ -80,16 +76,19 @@ async fn report(
     catalogue: &Catalogue,
     entry: &Entry,
     version: Version<'_>,
-    no_room: Option<String>,
+    memory: &mut Option<OwnedSemaphorePermit>,
     signal: StopSignal,
 ) -> (Report, u64) {
     let limits = match check_job(shared, job, entry, version) {
         Ok(limits) => limits,
         Err(error) => return not_started(OutcomeKind::FailedFatal, error.to_string()),
     };
-    // The type was deployed anew since it was asked for. Given back uncounted, and not claimed again here.
-    if let Some(refusal) = no_room {
-        return not_started(OutcomeKind::Interrupted, refusal);
+    match admit(shared, &limits, &signal).await {
+        Admitted::In(permit) => *memory = Some(permit),
+        // The attempt ends at once.
+        Admitted::Stopped => {}
+        // The type was deployed anew since it was asked for. Given back uncounted, and not claimed again here.
+        Admitted::TooLarge(refusal) => return not_started(OutcomeKind::Interrupted, refusal),
     }
     let mut report = attempt(shared, job, version, limits.clone(), signal).await;
     if version
@@ -109,24 +108,16 @@ fn not_started(kind: OutcomeKind, message: impl Into<String>) -> (Report, u64) {
     (Report::not_started(Failure::new(kind, message)), 0)
 }
 
-/// Waits for memory: what the attempt holds of it, or why it can have none. It has neither if it is stopped, and then ends
-/// at once.
-async fn admit(
-    shared: &Shared,
-    place: Place,
-    signal: &StopSignal,
-) -> (Option<OwnedSemaphorePermit>, Option<String>) {
+/// Waits for memory.
+async fn admit(shared: &Shared, limits: &Limits, signal: &StopSignal) -> Admitted {
+    let place = shared.admission.enter(limits);
     let queued = matches!(place, Place::Queued(..));
     let admitted = place.wait(signal).await;
     if queued {
         // Nothing was claimed meanwhile.
-        shared.signals.freed.notify_one();
+        shared.slots.tell_freed();
     }
-    match admitted {
-        Admitted::In(memory) => (Some(memory), None),
-        Admitted::Stopped => (None, None),
-        Admitted::TooLarge(refusal) => (None, Some(refusal)),
-    }
+    admitted
 }
 
 /// The limits of the attempt; or why the job cannot run whatever is tried.

@@ -1,4 +1,4 @@
-//! The attempts that run in this process, and how to stop them.
+//! The jobs that this process holds, and how to stop their attempts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,10 +11,17 @@ use tokio::time::Instant;
 /// The attempts that run in this process.
 #[derive(Default)]
 pub struct Running {
-    /// In order, so that a simulated worker does the same every time.
-    attempts: Mutex<BTreeMap<(JobId, LeaseToken), Attempt>>,
+    attempts: Mutex<Attempts>,
     /// How often this worker was told that a running job was cancelled, whosever it was.
     cancels: AtomicU64,
+}
+
+#[derive(Default)]
+struct Attempts {
+    /// In order, so that a simulated worker does the same every time.
+    by_key: BTreeMap<(JobId, LeaseToken), Attempt>,
+    /// How many there are of each type.
+    by_type: HashMap<TypeId, u32>,
 }
 
 struct Attempt {
@@ -26,26 +33,40 @@ struct Attempt {
 }
 
 impl Running {
-    fn attempts(&self) -> MutexGuard<'_, BTreeMap<(JobId, LeaseToken), Attempt>> {
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a claimed job. Called as soon as a claim returns.
-    pub fn add(&self, job: JobId, token: LeaseToken, type_id: TypeId, stop: StopHandle) {
+    /// Notes a claimed job. Called as soon as a claim returns, with the time of that.
+    pub fn add(
+        &self,
+        job: JobId,
+        token: LeaseToken,
+        type_id: TypeId,
+        since: Instant,
+        stop: StopHandle,
+    ) {
         let attempt = Attempt {
             type_id,
             stop,
-            since: Instant::now(),
+            since,
             revoked: false,
         };
-        self.attempts().insert((job, token), attempt);
+        let mut attempts = self.attempts();
+        attempts.by_key.insert((job, token), attempt);
+        *attempts.by_type.entry(type_id).or_default() += 1;
     }
 
     /// Forgets a job whose attempt has ended. Returns whether its lease had been revoked.
     pub fn remove(&self, job: JobId, token: LeaseToken) -> bool {
-        self.attempts()
-            .remove(&(job, token))
-            .is_some_and(|attempt| attempt.revoked)
+        let mut attempts = self.attempts();
+        let Some(attempt) = attempts.by_key.remove(&(job, token)) else {
+            return false;
+        };
+        if let Some(count) = attempts.by_type.get_mut(&attempt.type_id) {
+            *count -= 1;
+        }
+        attempt.revoked
     }
 
     /// Notes that a running job was cancelled. Returns whether it may be one of these.
@@ -62,35 +83,31 @@ impl Running {
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.attempts().len()
+        self.attempts().by_key.len()
     }
 
     /// How many there are of each type.
     pub fn count_by_type(&self) -> HashMap<TypeId, u32> {
-        let mut counts = HashMap::new();
-        for attempt in self.attempts().values() {
-            *counts.entry(attempt.type_id).or_default() += 1;
-        }
-        counts
+        self.attempts().by_type.clone()
     }
 
     /// Stops every attempt. Returns how many there were.
     pub fn stop_all(&self, stop: Stop) -> usize {
         let attempts = self.attempts();
-        for attempt in attempts.values() {
+        for attempt in attempts.by_key.values() {
             attempt.stop.stop(stop);
         }
-        attempts.len()
+        attempts.by_key.len()
     }
 
     /// Stops every attempt, and lets nothing of them be written: the session is dead.
     pub fn revoke_all(&self) -> usize {
         let mut attempts = self.attempts();
-        for attempt in attempts.values_mut() {
+        for attempt in attempts.by_key.values_mut() {
             attempt.revoked = true;
             attempt.stop.stop(Stop::Cancelled);
         }
-        attempts.len()
+        attempts.by_key.len()
     }
 
     /// Stops the attempts that the session no longer holds: they were cancelled or rescued. `held` is
@@ -99,7 +116,7 @@ impl Running {
     pub fn reconcile(&self, held: &[(JobId, LeaseToken)], asked_at: Instant) -> Vec<JobId> {
         let held: HashSet<&(JobId, LeaseToken)> = held.iter().collect();
         let mut stopped = Vec::new();
-        for (key, attempt) in self.attempts().iter_mut() {
+        for (key, attempt) in &mut self.attempts().by_key {
             if attempt.since <= asked_at && !attempt.revoked && !held.contains(key) {
                 attempt.revoked = true;
                 attempt.stop.stop(Stop::Cancelled);
@@ -128,7 +145,8 @@ mod tests {
         let token = LeaseToken::new(SessionId(1), 1);
         let before = Instant::now() - Duration::from_millis(1);
         for n in 1..=3 {
-            running.add(job(n), token, TypeId(1), StopSignal::pair().0);
+            let stop = StopSignal::pair().0;
+            running.add(job(n), token, TypeId(1), Instant::now(), stop);
         }
         assert_eq!(
             running.reconcile(&[], before),

@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hardstop_domain::{
-    ChainId, Failure, JobId, LeaseToken, Lineage, Next, OutcomeKind, SessionId, Usage,
-};
+use hardstop_domain::{JobId, LeaseToken, SessionId};
 use hardstop_sandbox::Stop;
 use hardstop_store::Settlement;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
+use super::settler::release;
 use super::{Abandoned, Shared};
 
 /// The least time between two heartbeats. On SQLite each is a commit that wakes every other worker
@@ -23,6 +22,10 @@ const HEARTBEAT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a lost claim is remembered of which the session holds nothing. It may still be on its way to the database;
 /// but the database ends every statement after seconds, and it is long over by then.
 const LOST_CLAIM_KEPT: Duration = Duration::from_secs(600);
+
+/// Why a job is given back that the session holds and nobody here knows of.
+const UNKNOWN_END: &str =
+    "the database's answer to the claim was lost, or the settlement could not be written";
 
 /// A session that this worker may claim under.
 pub struct Lease {
@@ -60,23 +63,7 @@ impl Lease {
         let lost = self.lost_claims();
         held.iter()
             .filter(|key| lost.contains_key(&key.1) || abandoned.contains_key(key))
-            .map(|(job, token)| Settlement {
-                job: *job,
-                token: *token,
-                next: Next::Release,
-                outcome: OutcomeKind::Interrupted,
-                failure: Some(Failure::new(
-                    OutcomeKind::Interrupted,
-                    "the database's answer to the claim was lost, or the settlement could not be written",
-                )),
-                usage: Usage::default(),
-                deployment: None,
-                log: Vec::new(),
-                progress: None,
-                children: Vec::new(),
-                lineage: Lineage::root(ChainId(job.0)),
-                descendants_max: 0,
-            })
+            .map(|(job, token)| release(*job, *token, UNKNOWN_END))
             .collect()
     }
 
@@ -237,6 +224,7 @@ fn publish(shared: &Shared, lease: &Arc<Lease>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hardstop_domain::Next;
     use uuid::Uuid;
 
     #[test]

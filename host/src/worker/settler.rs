@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hardstop_domain::{Failure, NewJob, Next, OutcomeKind};
+use hardstop_domain::{
+    ChainId, Failure, JobId, LeaseToken, Lineage, NewJob, Next, OutcomeKind, Usage,
+};
 use hardstop_store::{Settled, Settlement, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -29,6 +31,35 @@ pub struct Ended {
     pub overtaken: Option<Next>,
     /// What the attempt says of its component, where it says anything.
     pub sign: Option<Sign>,
+}
+
+impl Ended {
+    /// Nothing but the settlement.
+    pub fn bare(settlement: Settlement) -> Self {
+        Self {
+            settlement,
+            overtaken: None,
+            sign: None,
+        }
+    }
+}
+
+/// Gives a job back that was not begun, or whose attempt nobody knows the end of. Not counted.
+pub fn release(job: JobId, token: LeaseToken, why: &str) -> Settlement {
+    Settlement {
+        job,
+        token,
+        next: Next::Release,
+        outcome: OutcomeKind::Interrupted,
+        failure: Some(Failure::new(OutcomeKind::Interrupted, why)),
+        usage: Usage::default(),
+        deployment: None,
+        log: Vec::new(),
+        progress: None,
+        children: Vec::new(),
+        lineage: Lineage::root(ChainId(job.0)),
+        descendants_max: 0,
+    }
 }
 
 /// Writes settlements until every sender is gone.
@@ -133,22 +164,15 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
             ),
             (Settled::Overtaken(reason), Some(next)) => {
                 info!(job = %settlement.job, reason, "settlement overtaken: another attempt is told of the limit");
-                again.push(Ended {
-                    settlement: failed(settlement, next, OutcomeKind::FailedRetryable, &reason),
-                    overtaken: None,
-                    sign: None,
-                });
+                let kind = OutcomeKind::FailedRetryable;
+                again.push(Ended::bare(failed(settlement, next, kind, &reason)));
             }
             (Settled::Refused(reason) | Settled::Overtaken(reason), _) if is_bare(&settlement) => {
                 give_up(shared, &settlement, &reason);
             }
             (Settled::Refused(reason) | Settled::Overtaken(reason), _) => {
                 warn!(job = %settlement.job, reason, "settlement refused: the job fails with that");
-                again.push(Ended {
-                    settlement: refused(settlement, &reason),
-                    overtaken: None,
-                    sign: None,
-                });
+                again.push(Ended::bare(refused(settlement, &reason)));
             }
         }
     }
@@ -228,7 +252,7 @@ async fn send(shared: &Shared, batch: &[Settlement]) -> Result<Vec<Settled>, Sto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hardstop_domain::{ChainId, JobId, LeaseToken, Lineage, SessionId, Usage};
+    use hardstop_domain::SessionId;
     use uuid::Uuid;
 
     fn completed(bytes: usize) -> Settlement {
@@ -273,11 +297,7 @@ mod tests {
     #[test]
     fn batches_are_bounded_by_bytes_and_never_empty() {
         let mut rest: Vec<Ended> = [BATCH_BYTES * 2, 10, BATCH_BYTES - 10, 1, 1]
-            .map(|bytes| Ended {
-                settlement: completed(bytes),
-                overtaken: None,
-                sign: None,
-            })
+            .map(|bytes| Ended::bare(completed(bytes)))
             .into();
         let mut sizes = Vec::new();
         while !rest.is_empty() {

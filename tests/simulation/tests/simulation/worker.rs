@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use hardstop_sandbox::{Attempt, FileTree, Sandbox, SandboxConfig, Stop, StopSign
 use hardstop_simulation::Model;
 use hardstop_store::Store as _;
 use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
@@ -47,6 +49,36 @@ impl Execute for Endless {
         let stop = attempt.stop.raised().await;
         let _ = self.0.send((stop, Instant::now()));
         failed(OutcomeKind::Cancelled)
+    }
+
+    fn retain(&self, _: &BTreeSet<Digest>) {}
+}
+
+/// Guests that take 5 ms each, up to so many; those after go on until they are stopped.
+struct ShortThenEndless(AtomicU32);
+
+#[async_trait]
+impl Execute for ShortThenEndless {
+    async fn execute(&self, _: Digest, _: &Files, attempt: Attempt) -> Report {
+        let is_short = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            })
+            .is_ok();
+        if is_short {
+            sleep(Duration::from_millis(5)).await;
+            return Report {
+                outcome: Outcome::Completed {
+                    output: "{}".to_owned(),
+                },
+                ..failed(OutcomeKind::Lost)
+            };
+        }
+        match attempt.stop.raised().await {
+            Stop::Cancelled => failed(OutcomeKind::Cancelled),
+            Stop::Interrupted => failed(OutcomeKind::Interrupted),
+        }
     }
 
     fn retain(&self, _: &BTreeSet<Digest>) {}
@@ -121,6 +153,74 @@ async fn a_panic_of_the_host_is_a_failed_attempt_and_frees_slot_and_memory() {
     let world = scene.world.lock();
     let job = &world.model.jobs[&scene.job];
     assert_eq!((job.attempt, job.rescues), (2, 0), "{job:?}");
+}
+
+/// How many jobs are in a state.
+fn count(world: &World, state: State) -> usize {
+    let world = world.lock();
+    let jobs = world.model.jobs.values();
+    jobs.filter(|job| job.state == state).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_claimed_ahead_is_given_back_where_no_slot_comes_free_and_when_the_worker_drains()
+{
+    const SHORT: u32 = 400;
+    const ALL: usize = 600;
+    let world = world(1, Faults::default());
+    let store = |process| FaultyStore {
+        world: world.clone(),
+        process,
+    };
+    let chains: Vec<_> = (0..ALL)
+        .map(|_| {
+            let mut job = new_job(&mut world.lock());
+            let (name, _) = types().next().unwrap();
+            (job.type_name, job.delay_ms) = (name.parse().unwrap(), 0);
+            NewChain::new(job)
+        })
+        .collect();
+    store(0).enqueue(&chains).await.unwrap();
+    let worker = Worker {
+        store: Arc::new(store(1)),
+        executor: Arc::new(ShortThenEndless(AtomicU32::new(SHORT))),
+        ceiling: Limits::default_ceiling(),
+        config: WorkerConfig {
+            concurrency: 2,
+            ..WorkerConfig::default()
+        },
+        host: "one".to_owned(),
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let working = tokio::spawn(worker.run(async {
+        let _ = stopped.await;
+    }));
+    let mut most = 0;
+    let settled = async {
+        while count(&world, State::Completed) < SHORT as usize {
+            most = most.max(count(&world, State::Running));
+            sleep(Duration::from_millis(1)).await;
+        }
+        // Held by the worker, beside the two that run.
+        while count(&world, State::Running) != 2 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), settled).await.unwrap();
+    assert!(most > 4, "no more than {most} were claimed at once");
+    assert_eq!(count(&world, State::Ready), ALL - SHORT as usize - 2);
+    let counted = |state| {
+        let world = world.lock();
+        let jobs = world.model.jobs.values().filter(|job| job.state == state);
+        jobs.map(|job| job.attempt).max()
+    };
+    assert_eq!(counted(State::Ready), Some(0), "not counted");
+
+    let _ = stop.send(());
+    let drained = working.await.unwrap().unwrap();
+    assert_eq!(drained.interrupted, 2);
+    assert_eq!(count(&world, State::Running), 0);
+    assert_eq!(counted(State::Ready), Some(0));
 }
 
 #[tokio::test(start_paused = true)]
