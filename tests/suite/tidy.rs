@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // The model, for the property test.
     (
         "hardstop-store",
-        &["hardstop-domain", "hardstop-simulation", "sqlx"],
+        &["hardstop-domain", "hardstop-simulation", "rusqlite", "sqlx"],
     ),
     (
         "hardstop-sandbox",
@@ -69,6 +69,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// Dependencies with one place.
 const KEPT: &[&str] = &[
+    "rusqlite",
     "sqlx",
     "wasmparser",
     "wasmtime",

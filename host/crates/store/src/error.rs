@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hardstop_domain::{ChainId, SessionId, Timestamp, TypeName};
 
+use crate::sqlite::SqliteFailure;
+
 /// An operation that did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -297,6 +299,9 @@ impl Interpreter {
 
 /// The primary result code of an error of SQLite; none for one of Postgres.
 fn sqlite_primary(error: &dyn sqlx::error::DatabaseError) -> Option<i32> {
+    if let Some(failure) = error.try_downcast_ref::<SqliteFailure>() {
+        return Some(failure.primary());
+    }
     error.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
     let code: i32 = error.code()?.parse().ok()?;
     Some(code & 0xff)

@@ -21,11 +21,9 @@ const TRACE_PARENT_BYTES_MAX: usize = 256;
 pub(crate) const TIME_MAX: i64 = 32_503_680_000_000_000;
 
 /// A job to create.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct JobRow {
-    #[serde(serialize_with = "hex")]
     pub(crate) id: Uuid,
-    #[serde(serialize_with = "hex")]
     pub(crate) chain_id: Uuid,
     pub(crate) type_id: i32,
     pub(crate) priority: i16,
@@ -40,10 +38,8 @@ pub(crate) struct JobRow {
     pub(crate) on_blocker_failure: i16,
     pub(crate) blocking: bool,
     pub(crate) keyed: bool,
-    #[serde(serialize_with = "hex_option")]
     pub(crate) root_chain: Option<Uuid>,
     pub(crate) depth: Option<i32>,
-    #[serde(serialize_with = "hex_option")]
     pub(crate) parent_job: Option<Uuid>,
 }
 
@@ -169,9 +165,8 @@ pub(crate) struct ClosureRow {
 }
 
 /// A job to move to its final row, where it still carries the lease `held`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct FinishRow {
-    #[serde(serialize_with = "hex")]
     pub(crate) id: Uuid,
     /// The lease that it must carry; none for a queued job.
     pub(crate) held: Option<i64>,
@@ -183,11 +178,9 @@ pub(crate) struct FinishRow {
     pub(crate) output: Option<String>,
     pub(crate) failure: Option<String>,
     pub(crate) log: Option<String>,
-    #[serde(serialize_with = "hex_option")]
     pub(crate) continued_to: Option<Uuid>,
     pub(crate) usage: Option<UsageRow>,
     /// The deployment that its last attempt ran.
-    #[serde(serialize_with = "hex_option")]
     pub(crate) deployment: Option<Uuid>,
 }
 
@@ -216,7 +209,7 @@ impl FinishRow {
 }
 
 /// What an attempt used, in columns.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct UsageRow {
     pub(crate) wall_us: i64,
     pub(crate) cpu_us: i64,

@@ -1,9 +1,9 @@
 //! Migrations on SQLite.
 
 use sqlx::migrate::{Migrate, Migrator};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection as _, SqliteConnection};
 
-use super::transaction::sql;
+use super::statement::{Connection, sql};
 use crate::StoreError;
 use crate::migration::{self, Applied};
 use crate::view::{View, all};
@@ -39,7 +39,9 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<Vec<Str
 
 /// Fails where the schema is not this host's.
 pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let migrated = sql!("migrated").fetch_one(&mut *connection).await?;
+    let migrated = sql!("migrated")
+        .fetch_one(&mut Connection::Driver(connection))
+        .await?;
     let applied = match migrated.flag("migrated")? {
         true => applied(connection).await?,
         false => Vec::new(),
@@ -49,10 +51,15 @@ pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), Store
 
 /// Whether the file holds no table at all.
 pub(super) async fn is_empty(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
-    sql!("empty").fetch_one(connection).await?.flag("empty")
+    sql!("empty")
+        .fetch_one(&mut Connection::Driver(connection))
+        .await?
+        .flag("empty")
 }
 
 async fn applied(connection: &mut SqliteConnection) -> Result<Vec<Applied>, StoreError> {
-    let rows = sql!("migrations").fetch_all(connection).await?;
+    let rows = sql!("migrations")
+        .fetch_all(&mut Connection::Driver(connection))
+        .await?;
     all(&rows, migration::applied)
 }

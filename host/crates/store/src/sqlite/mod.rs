@@ -1,13 +1,14 @@
 //! The store on SQLite: one writer that commits in groups, and a pool of readers.
 
+mod failure;
 mod migrate;
 mod own_transaction;
-mod row;
+mod statement;
 mod transaction;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -15,7 +16,7 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 pub use own_transaction::start_chains;
 
@@ -26,8 +27,10 @@ use crate::operation::{Access, Operation};
 use crate::store::Backend;
 use crate::wake::{Signal, SignalListener, Signals};
 use crate::{ConnectOptions, Listener, Retention, StoreError, Wake};
+pub(crate) use failure::SqliteFailure;
+use statement::{Connection, OwnOptions};
 use transaction::SqliteTransaction;
-use writer::{Call, Letter, Writer};
+use writer::{Call, GROUP_MAX, Letter, Writer};
 
 /// Beside the wait for the lock of another process: for the work itself and for what is before it in the
 /// mailbox.
@@ -42,7 +45,9 @@ pub(crate) struct Sqlite {
     options: SqliteConnectOptions,
     interpreter: Interpreter,
     letters: mpsc::Sender<Letter>,
-    /// None for a database in memory, which only the writer's connection can see: it reads, too.
+    /// Bounds what is in the mailbox.
+    places: Semaphore,
+    /// None for a database in memory, whose locks are for all of it: the writer reads, too.
     readers: Option<SqlitePool>,
     signals: Signals,
 }
@@ -70,9 +75,6 @@ impl Sqlite {
             .busy_timeout(timeout)
             .foreign_keys(true)
             .pragma("temp_store", "MEMORY")
-            // Rows go from the connection's thread to us through a channel; a full one would hold the
-            // write lock for as long as we are slow.
-            .row_buffer_size(1_024)
             .disable_statement_logging();
         let writing = base
             .clone()
@@ -95,8 +97,12 @@ impl Sqlite {
             interpreter.within(timeout + GRACE, prepare).await?;
         }
         let signals = Signals::default();
-        let letters = Writer::start(writing.clone(), interpreter.clone(), signals.clone())
-            .await
+        let own = OwnOptions {
+            path,
+            busy_timeout: timeout,
+            memory,
+        };
+        let letters = Writer::start(own, interpreter.clone(), signals.clone())
             .map_err(|error| interpreter.read(error))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.connections.max(1))
@@ -107,6 +113,7 @@ impl Sqlite {
             options: writing,
             interpreter,
             letters,
+            places: Semaphore::new(GROUP_MAX),
             readers,
             signals,
         })
@@ -124,35 +131,26 @@ impl Sqlite {
     }
 
     async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let call = Call {
-            operation,
-            result: None,
-            reply,
-        };
-        self.send(Letter::Write(Box::new(call))).await?;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(self.interpreter.unreachable("the writer has stopped")))
+        let _place = self.places.acquire().await;
+        self.on_writer(|reply| {
+            Letter::Write(Box::new(Call {
+                operation,
+                result: None,
+                reply,
+            }))
+        })
+        .await?
     }
 
-    /// Has the writer do what needs its connection.
+    /// Has the writer do something.
     async fn on_writer<T>(
         &self,
         letter: impl FnOnce(oneshot::Sender<T>) -> Letter,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(letter(reply)).await?;
-        answer
-            .await
-            .map_err(|_| self.interpreter.unreachable("the writer has stopped"))
-    }
-
-    async fn send(&self, letter: Letter) -> Result<(), StoreError> {
-        self.letters
-            .send(letter)
-            .await
-            .map_err(|_| self.interpreter.unreachable("the store is closed"))
+        let stopped = || self.interpreter.unreachable("the store is closed");
+        self.letters.send(letter(reply)).map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())
     }
 
     async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
@@ -161,7 +159,7 @@ impl Sqlite {
         };
         let mut connection = readers.acquire().await?;
         let mut transaction = SqliteTransaction {
-            connection: &mut connection,
+            connection: Connection::Driver(&mut connection),
             now: writer::now(),
         };
         operation.run(&mut transaction).await
@@ -221,23 +219,13 @@ impl Backend for Sqlite {
     }
 
     async fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        let migrate = async {
-            match self.readers {
-                Some(_) => migrate::migrate(&mut connect(&self.options).await?).await,
-                None => self.on_writer(Letter::Migrate).await?,
-            }
-        };
+        let migrate = async { migrate::migrate(&mut connect(&self.options).await?).await };
         self.interpreter.within(migration::TIMEOUT, migrate).await
     }
 
     async fn check_schema(&self) -> Result<(), StoreError> {
-        self.within(async {
-            match &self.readers {
-                Some(readers) => migrate::check(&mut *readers.acquire().await?).await,
-                None => self.on_writer(Letter::Check).await?,
-            }
-        })
-        .await
+        self.within(async { migrate::check(&mut connect(&self.options).await?).await })
+            .await
     }
 
     async fn maintain(&self) -> Result<(), StoreError> {
@@ -261,10 +249,7 @@ impl Backend for Sqlite {
     }
 
     async fn close(&self) {
-        let (reply, stopped) = oneshot::channel();
-        if self.letters.send(Letter::Stop(reply)).await.is_ok() {
-            let _ = stopped.await;
-        }
+        let _ = self.on_writer(Letter::Stop).await;
         if let Some(readers) = &self.readers {
             readers.close().await;
         }

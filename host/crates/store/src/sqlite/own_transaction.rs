@@ -3,6 +3,7 @@
 use hardstop_domain::NewChain;
 use sqlx::SqliteConnection;
 
+use super::statement::Connection;
 use super::transaction::SqliteTransaction;
 use super::writer::now;
 use crate::operation::own_transaction::start;
@@ -30,7 +31,7 @@ pub async fn start_chains(
         .execute(&mut *connection)
         .await?;
     let mut transaction = SqliteTransaction {
-        connection: &mut *connection,
+        connection: Connection::Driver(&mut *connection),
         now: now(),
     };
     let started = start(&mut transaction, chains).await;

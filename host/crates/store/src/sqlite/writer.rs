@@ -1,16 +1,13 @@
-//! The one writer: a task with a mailbox that commits in groups.
+//! The one writer: a thread with a mailbox that commits in groups.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::MissedTickBehavior;
+use futures::FutureExt as _;
+use tokio::sync::oneshot;
 
-use super::migrate;
-use super::transaction::{SqliteTransaction, sql};
+use super::statement::{Connection, Own, OwnOptions, sql};
+use super::transaction::SqliteTransaction;
 use crate::error::Interpreter;
 use crate::operation::Operation;
 use crate::view::View;
@@ -18,7 +15,7 @@ use crate::wake::Signals;
 use crate::{StoreError, Wake};
 
 /// The most operations that one commit carries.
-const GROUP_MAX: usize = 512;
+pub(super) const GROUP_MAX: usize = 512;
 /// How often to look whether another process has committed, while somebody listens.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -28,10 +25,6 @@ pub(super) enum Letter {
     Write(Box<dyn Write>),
     /// Begin to look for commits of other processes; answered when that has begun.
     Poll(oneshot::Sender<()>),
-    /// Migrate over this connection, which alone sees a database in memory.
-    Migrate(oneshot::Sender<Result<Vec<String>, StoreError>>),
-    /// Check the schema over this connection.
-    Check(oneshot::Sender<Result<(), StoreError>>),
     /// Close the connection.
     Stop(oneshot::Sender<()>),
 }
@@ -41,11 +34,7 @@ pub(super) trait Write: Send {
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool;
     /// Runs it and keeps what came of it. Says whether it may be committed.
-    fn run<'a>(
-        &'a mut self,
-        connection: &'a mut SqliteConnection,
-        now: i64,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+    fn run(&mut self, connection: &mut Own, now: i64) -> bool;
     /// Answers; `failure` is that of the transaction around it.
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
 }
@@ -62,16 +51,20 @@ impl<O: Operation> Write for Call<O> {
         self.reply.is_closed()
     }
 
-    fn run<'a>(
-        &'a mut self,
-        connection: &'a mut SqliteConnection,
-        now: i64,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
-        Box::pin(async move {
-            let mut transaction = SqliteTransaction { connection, now };
-            let result = self.operation.run(&mut transaction).await;
-            self.result.insert(result).is_ok()
-        })
+    fn run(&mut self, connection: &mut Own, now: i64) -> bool {
+        let mut transaction = SqliteTransaction {
+            connection: Connection::Own(connection),
+            now,
+        };
+        // SQLite is called here and now: there is nothing to wait for.
+        let result = self.operation.run(&mut transaction).now_or_never();
+        let result = result.unwrap_or_else(|| {
+            let reason = "an operation waited for something inside its transaction";
+            Err(StoreError::Database(sqlx::Error::Protocol(
+                reason.to_owned(),
+            )))
+        });
+        self.result.insert(result).is_ok()
     }
 
     fn answer(self: Box<Self>, failure: Option<&StoreError>) {
@@ -95,27 +88,28 @@ pub(super) fn now() -> i64 {
     })
 }
 
-/// The task behind the mailbox.
+/// What the thread behind the mailbox has.
 pub(super) struct Writer {
-    options: SqliteConnectOptions,
+    options: OwnOptions,
     interpreter: Interpreter,
     signals: Signals,
     /// None after the connection was found broken, until it is opened again.
-    connection: Option<SqliteConnection>,
-    letters: mpsc::Receiver<Letter>,
+    connection: Option<Own>,
+    letters: Receiver<Letter>,
     /// What `PRAGMA data_version` said last. On this connection it changes with commits of others only.
     data_version: i64,
-    polling: bool,
+    /// When to look at it next; none while nobody listens.
+    poll_at: Option<Instant>,
 }
 
 impl Writer {
-    pub(super) async fn start(
-        options: SqliteConnectOptions,
+    pub(super) fn start(
+        options: OwnOptions,
         interpreter: Interpreter,
         signals: Signals,
-    ) -> Result<mpsc::Sender<Letter>, StoreError> {
-        let connection = options.connect().await?;
-        let (sender, letters) = mpsc::channel(GROUP_MAX);
+    ) -> Result<Sender<Letter>, StoreError> {
+        let connection = Own::open(&options)?;
+        let (sender, letters) = mpsc::channel();
         let mut writer = Self {
             options,
             interpreter,
@@ -123,89 +117,75 @@ impl Writer {
             connection: Some(connection),
             letters,
             data_version: 0,
-            polling: false,
+            poll_at: None,
         };
-        writer.data_version = writer.read_data_version().await?;
-        tokio::spawn(writer.work());
+        writer.data_version = writer.read_data_version()?;
+        let thread = std::thread::Builder::new().name("sqlite-writer".to_owned());
+        thread
+            .spawn(move || writer.work())
+            .map_err(|error| StoreError::Database(sqlx::Error::Io(error)))?;
         Ok(sender)
     }
 
-    async fn work(mut self) {
-        let mut poll = tokio::time::interval(POLL_INTERVAL);
-        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let letter = tokio::select! {
-                letter = self.letters.recv() => letter,
-                _ = poll.tick(), if self.polling => {
-                    self.poll().await;
-                    continue;
-                }
-            };
+    fn work(mut self) {
+        while let Some(letter) = self.next() {
             let stopped = match letter {
-                Some(Letter::Write(first)) => self.gather(first).await,
-                Some(Letter::Stop(reply)) => Some(reply),
-                Some(other) => {
-                    self.do_now(other).await;
+                Letter::Write(first) => self.gather(first),
+                Letter::Stop(reply) => Some(reply),
+                Letter::Poll(reply) => {
+                    self.begin_polling(reply);
                     None
                 }
-                // Every sender is gone, and so is the store.
-                None => break,
             };
             if let Some(reply) = stopped {
-                self.letters.close();
-                if let Some(connection) = self.connection.take() {
-                    let _ = connection.close().await;
-                }
+                drop(self);
                 let _ = reply.send(());
-                break;
+                return;
             }
         }
     }
 
-    /// Does what is no write and does not stop.
-    async fn do_now(&mut self, letter: Letter) {
-        match letter {
-            Letter::Poll(reply) => self.begin_polling(reply).await,
-            Letter::Migrate(reply) => {
-                let result = match self.connected().await {
-                    Ok(connection) => migrate::migrate(connection).await,
-                    Err(error) => Err(error),
-                };
-                let _ = reply.send(result.map_err(|error| self.interpreter.read(error)));
+    /// The next letter, while it looks for commits of others. None where every sender is gone, and so is the store.
+    fn next(&mut self) -> Option<Letter> {
+        loop {
+            let Some(poll_at) = self.poll_at else {
+                return self.letters.recv().ok();
+            };
+            // A mailbox that is never empty must not keep it from looking.
+            let pause = poll_at.saturating_duration_since(Instant::now());
+            if !pause.is_zero() {
+                match self.letters.recv_timeout(pause) {
+                    Ok(letter) => return Some(letter),
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                    Err(RecvTimeoutError::Timeout) => {}
+                }
             }
-            Letter::Check(reply) => {
-                let result = match self.connected().await {
-                    Ok(connection) => migrate::check(connection).await,
-                    Err(error) => Err(error),
-                };
-                let _ = reply.send(result.map_err(|error| self.interpreter.read(error)));
-            }
-            Letter::Write(_) | Letter::Stop(_) => {}
+            self.poll();
         }
     }
 
-    async fn connected(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+    fn connected(&mut self) -> Result<&mut Own, StoreError> {
         Ok(match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(self.options.connect().await?),
+            none => none.insert(Own::open(&self.options)?),
         })
     }
 
     /// Commits the first write and whatever else is waiting. Returns a stop that came with it.
-    async fn gather(&mut self, first: Box<dyn Write>) -> Option<oneshot::Sender<()>> {
+    fn gather(&mut self, first: Box<dyn Write>) -> Option<oneshot::Sender<()>> {
         let mut group = vec![first];
         let mut stopped = None;
         while group.len() < GROUP_MAX && stopped.is_none() {
             match self.letters.try_recv() {
                 Ok(Letter::Write(write)) => group.push(write),
                 Ok(Letter::Stop(reply)) => stopped = Some(reply),
-                Ok(other) => self.do_now(other).await,
+                Ok(Letter::Poll(reply)) => self.begin_polling(reply),
                 Err(_) => break,
             }
         }
         group.retain(|write| !write.is_abandoned());
         if !group.is_empty() {
-            let failure = self.commit(&mut group).await.err();
+            let failure = self.commit(&mut group).err();
             let failure = failure.map(|error| self.interpreter.read(error));
             for write in group {
                 write.answer(failure.as_ref());
@@ -215,18 +195,13 @@ impl Writer {
     }
 
     /// One transaction. An operation that fails is undone alone, as far as SQLite lets it.
-    async fn commit(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
-        let connection = self.connected().await?;
+    fn commit(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
+        let connection = self.connected()?;
         let result = match group {
-            [only] => alone(connection, only).await,
-            many => together(connection, many).await,
+            [only] => alone(connection, only),
+            many => together(connection, many),
         };
-        if result.is_err()
-            && sqlx::query("ROLLBACK")
-                .execute(&mut *connection)
-                .await
-                .is_err()
-        {
+        if result.is_err() && connection.run("ROLLBACK").is_err() {
             // Either SQLite has rolled back already, or the connection is of no use any more. A new
             // one is right in both cases.
             self.connection = None;
@@ -234,21 +209,21 @@ impl Writer {
         result
     }
 
-    async fn begin_polling(&mut self, reply: oneshot::Sender<()>) {
+    fn begin_polling(&mut self, reply: oneshot::Sender<()>) {
         // What was committed before the first listener came is for its first look, not for it to hear.
-        if !self.polling {
-            match self.read_data_version().await {
+        if self.poll_at.is_none() {
+            match self.read_data_version() {
                 Ok(version) => self.data_version = version,
                 Err(error) => tracing::debug!(%error, "cannot look for commits of other processes"),
             }
         }
-        self.polling = true;
+        self.poll_at = Some(Instant::now() + POLL_INTERVAL);
         let _ = reply.send(());
     }
 
-    async fn poll(&mut self) {
-        self.polling = self.signals.any();
-        match self.read_data_version().await {
+    fn poll(&mut self) {
+        self.poll_at = self.signals.any().then(|| Instant::now() + POLL_INTERVAL);
+        match self.read_data_version() {
             Ok(version) if version == self.data_version => {}
             Ok(version) => {
                 self.data_version = version;
@@ -258,55 +233,38 @@ impl Writer {
         }
     }
 
-    async fn read_data_version(&mut self) -> Result<i64, StoreError> {
+    fn read_data_version(&mut self) -> Result<i64, StoreError> {
         let Some(connection) = &mut self.connection else {
             return Ok(self.data_version);
         };
-        sql!("data_version")
-            .fetch_one(connection)
-            .await?
-            .int("data_version")
+        let mut connection = Connection::Own(connection);
+        let row = sql!("data_version")
+            .fetch_one(&mut connection)
+            .now_or_never();
+        row.map_or(Ok(self.data_version), |row| row?.int("data_version"))
     }
 }
 
 /// One write needs no savepoint: its transaction is its own.
-async fn alone(
-    connection: &mut SqliteConnection,
-    write: &mut Box<dyn Write>,
-) -> Result<(), StoreError> {
-    sqlx::query("BEGIN IMMEDIATE")
-        .execute(&mut *connection)
-        .await?;
-    let end = match write.run(connection, now()).await {
+fn alone(connection: &mut Own, write: &mut Box<dyn Write>) -> Result<(), StoreError> {
+    connection.run("BEGIN IMMEDIATE")?;
+    let end = match write.run(connection, now()) {
         true => "COMMIT",
         false => "ROLLBACK",
     };
-    sqlx::query(end).execute(&mut *connection).await?;
-    Ok(())
+    connection.run(end)
 }
 
-async fn together(
-    connection: &mut SqliteConnection,
-    group: &mut [Box<dyn Write>],
-) -> Result<(), StoreError> {
-    sqlx::query("BEGIN IMMEDIATE")
-        .execute(&mut *connection)
-        .await?;
+fn together(connection: &mut Own, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
+    connection.run("BEGIN IMMEDIATE")?;
     for write in group {
-        sqlx::query("SAVEPOINT write")
-            .execute(&mut *connection)
-            .await?;
-        if !write.run(connection, now()).await {
+        connection.run("SAVEPOINT write")?;
+        if !write.run(connection, now()) {
             // Fails where SQLite has rolled back the whole transaction, as for a full disk: then the
             // whole group fails.
-            sqlx::query("ROLLBACK TO write")
-                .execute(&mut *connection)
-                .await?;
+            connection.run("ROLLBACK TO write")?;
         }
-        sqlx::query("RELEASE write")
-            .execute(&mut *connection)
-            .await?;
+        connection.run("RELEASE write")?;
     }
-    sqlx::query("COMMIT").execute(&mut *connection).await?;
-    Ok(())
+    connection.run("COMMIT")
 }

@@ -1,21 +1,17 @@
--- Moves jobs to their final row, where they still carry the lease named (`held`; null: a queued job).
--- What follows where that closes a chain is in `put_closures` and `free_keys`: differs by necessity, for here
--- it would cost each batch two more readings of its rows.
--- ?1: JSON rows. ?2: now.
+-- Moves a job to its final row, where it still carries the lease named (?2; null: a queued job).
+-- What follows where that closes a chain is in `put_closures` and `free_keys`. Differs by necessity: run once for each
+-- row, for SQLite has no arrays.
+-- ?1: the job. ?2: the lease that it has. ?3 to ?18: the row. ?19: now.
 INSERT INTO job_done (
     id, chain_id, lease_token, continued_to, created_at, due_at, started_at, finished_at,
     wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, deployment,
     type_id, run, snoozes, attempt, rescues, priority, state, outcome, output, failure, log
 )
-SELECT j.id, j.chain_id, f.value ->> 'token', unhex(f.value ->> 'continued_to'), j.created_at, j.due_at, j.claimed_at, ?2,
-       f.value ->> '$.usage.wall_us', f.value ->> '$.usage.cpu_us', f.value ->> '$.usage.fuel',
-       f.value ->> '$.usage.memory_bytes_peak', f.value ->> '$.usage.output_bytes',
-       f.value ->> '$.usage.log_bytes', f.value ->> '$.usage.log_bytes_dropped', f.value ->> '$.usage.detail', unhex(f.value ->> 'deployment'),
-       j.type_id, j.run, j.snoozes, j.attempt, j.rescues, j.priority, f.value ->> 'state', f.value ->> 'outcome',
-       f.value ->> 'output', f.value ->> 'failure', f.value ->> 'log'
-FROM json_each(?1) f
-CROSS JOIN job_live j ON j.id = unhex(f.value ->> 'id') AND j.lease_token IS f.value ->> 'held'
-WHERE true;
+SELECT id, chain_id, ?3, ?9, created_at, due_at, claimed_at, ?19,
+       ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+       type_id, run, snoozes, attempt, rescues, priority, ?4, ?5, ?6, ?7, ?8
+FROM job_live
+WHERE id = ?1 AND lease_token IS ?2;
 DELETE FROM job_live
-WHERE id IN (SELECT d.id FROM json_each(?1) f CROSS JOIN job_done d ON d.id = unhex(f.value ->> 'id'))
+WHERE id = ?1 AND lease_token IS ?2
 RETURNING id, chain_id, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed;

@@ -23,7 +23,7 @@ impl AuditStatements for SqliteTransaction<'_> {
             .bind(row.before.as_deref())
             .bind(row.after.as_deref())
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -36,7 +36,7 @@ impl AuditStatements for SqliteTransaction<'_> {
             .bind(page.action)
             .bind(page.subject.as_deref())
             .bind(page.limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::record)
     }
@@ -51,7 +51,7 @@ impl AuditStatements for SqliteTransaction<'_> {
             .bind(&request.key)
             .bind(&request.fingerprint.0[..])
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         Ok(row.is_some())
     }
@@ -64,7 +64,7 @@ impl AuditStatements for SqliteTransaction<'_> {
         let row = sql!("request")
             .bind(actor)
             .bind(key)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::request(&row)).transpose()
     }
@@ -79,7 +79,7 @@ impl AuditStatements for SqliteTransaction<'_> {
             .bind(actor)
             .bind(key)
             .bind(answer)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -88,7 +88,7 @@ impl AuditStatements for SqliteTransaction<'_> {
         sql!("trim_requests")
             .bind(age_us)
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }

@@ -15,7 +15,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
     async fn mark_blocking(&mut self, chains: &[ChainId]) -> Result<Vec<ChainId>, StoreError> {
         let rows = sql!("mark_blocking")
             .bind(chain_list(chains)?)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| row.uuid("chain_id").map(ChainId))
     }
@@ -23,7 +23,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
     async fn final_jobs(&mut self, chains: &[ChainId]) -> Result<Vec<FinalJob>, StoreError> {
         let rows = sql!("final_jobs")
             .bind(chain_list(chains)?)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::final_job)
     }
@@ -31,7 +31,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
     async fn block(&mut self, rows: &[BlockerRow]) -> Result<(), StoreError> {
         sql!("block")
             .bind(json(rows)?)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -40,7 +40,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
         let row = sql!("reaches")
             .bind(chain.0)
             .bind(chain_list(from)?)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         Ok(row.is_some())
     }
@@ -48,7 +48,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
     async fn tail(&mut self, chain: ChainId) -> Result<Option<JobId>, StoreError> {
         let row = sql!("tail")
             .bind(chain.0)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| row.uuid("id").map(JobId)).transpose()
     }
@@ -56,7 +56,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
     async fn closures(&mut self, limit: i64) -> Result<Vec<ChainId>, StoreError> {
         let rows = sql!("closures")
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| row.uuid("chain_id").map(ChainId))
     }
@@ -64,7 +64,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
     async fn clear_closures(&mut self, chains: &[ChainId]) -> Result<(), StoreError> {
         sql!("clear_closures")
             .bind(chain_list(chains)?)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -77,7 +77,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
         let rows = sql!("awaiting")
             .bind(chain_list(chains)?)
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::awaiting)
     }
@@ -94,7 +94,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
             .collect();
         let rows = sql!("close_blockers")
             .bind(json(&rows)?)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| row.uuid("job_id").map(JobId))
     }
@@ -107,7 +107,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
         let rows = sql!("unblock")
             .bind(json(&closed)?)
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| Ok((JobId(row.uuid("id")?), row.state()?)))
     }
@@ -119,7 +119,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
         let rows = sql!("blocker_results")
             .bind(json(&jobs.iter().copied().map(hex).collect::<Vec<_>>())?)
             .bind(BLOCKER_OUTPUT_BYTES_MAX as i64)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::blocker_result)
     }
@@ -128,7 +128,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
         sql!("override_blockers")
             .bind(job.0)
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -136,7 +136,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
     async fn blockers_of(&mut self, job: JobId) -> Result<Vec<Blocker>, StoreError> {
         let rows = sql!("blockers_of")
             .bind(job.0)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::blocker)
     }
@@ -153,7 +153,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
         sql!("point_blockers")
             .bind(job.0)
             .bind(json(&closed_by)?)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -162,7 +162,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
         sql!("hold_back")
             .bind(job.0)
             .bind(open)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -170,7 +170,7 @@ impl BlockerStatements for SqliteTransaction<'_> {
     async fn mark_awaited(&mut self, job: JobId) -> Result<(), StoreError> {
         sql!("mark_awaited")
             .bind(job.0)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }

@@ -25,7 +25,7 @@ impl DeadLetterStatements for SqliteTransaction<'_> {
             .bind(page.failure_part.clone())
             .bind(jobs)
             .bind(page.limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::dead_letter)
     }
@@ -36,7 +36,7 @@ impl DeadLetterStatements for SqliteTransaction<'_> {
         }
         let rows = sql!("dead_lock")
             .bind(hex_list(jobs.iter().map(|id| id.0))?)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::dead)
     }
@@ -49,7 +49,7 @@ impl DeadLetterStatements for SqliteTransaction<'_> {
         let rows = sql!("replayed")
             .bind(replay.0)
             .bind(hex_list(jobs.iter().map(|id| id.0))?)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| row.uuid("id").map(JobId))
     }
@@ -61,7 +61,7 @@ impl DeadLetterStatements for SqliteTransaction<'_> {
             .bind(replay.note.clone())
             .bind(filter.to_owned())
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -74,7 +74,7 @@ impl DeadLetterStatements for SqliteTransaction<'_> {
         sql!("put_replay_jobs")
             .bind(replay.0)
             .bind(json(rows)?)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -89,7 +89,7 @@ impl DeadLetterStatements for SqliteTransaction<'_> {
             .bind(before)
             .bind(only.map(|id| id.0))
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::replay)
     }
@@ -100,7 +100,7 @@ impl DeadLetterStatements for SqliteTransaction<'_> {
     ) -> Result<Vec<(Option<State>, u64)>, StoreError> {
         let rows = sql!("replay_states")
             .bind(replay.0)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| {
             Ok((row.state_option("state")?, row.int("count")?))
@@ -117,7 +117,7 @@ impl DeadLetterStatements for SqliteTransaction<'_> {
             .bind(replay.0)
             .bind(after)
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::replayed_job)
     }

@@ -24,7 +24,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
             .bind(name)
             .bind(bytes)
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -34,7 +34,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
             .bind(&digest.0[..])
             .bind(bytes)
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -50,7 +50,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
             .bind(&deployment.name)
             .bind(specs)
             .bind(self.now)
-            .fetch_one(&mut *self.connection)
+            .fetch_one(&mut self.connection)
             .await?;
         row.time("created_at")
     }
@@ -66,7 +66,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
             .bind(deployment.0)
             .bind(text)
             .bind(spec.external.map(|external| signed(external.deadline_ms)))
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| row.int("id").map(TypeId)).transpose()
     }
@@ -74,7 +74,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
     async fn lock_type(&mut self, name: &TypeName) -> Result<Option<LockedType>, StoreError> {
         let row = sql!("lock_type")
             .bind(name.as_str())
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::locked_type(&row)).transpose()
     }
@@ -89,7 +89,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
             .bind(canary.map(|(deployment, ..)| deployment.0))
             .bind(canary.map(|(_, spec, _)| spec))
             .bind(canary.map(|(.., percent)| i16::from(percent)))
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -109,7 +109,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
             .bind(percent.map(i16::from))
             .bind(note)
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -122,7 +122,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
         let rows = sql!("type_events")
             .bind(type_id.0)
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::type_event)
     }
@@ -135,7 +135,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
         let rows = sql!("type_deployments")
             .bind(type_id.0)
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::type_deployment)
     }
@@ -143,7 +143,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
     async fn deployments(&mut self, limit: i64) -> Result<Vec<DeploymentDetail>, StoreError> {
         let rows = sql!("deployments")
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::deployment)
     }
@@ -154,7 +154,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
     ) -> Result<Option<DeploymentDetail>, StoreError> {
         let row = sql!("deployment")
             .bind(id.0)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::deployment(&row)).transpose()
     }
@@ -162,7 +162,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
     async fn hold(&mut self, type_id: TypeId) -> Result<(), StoreError> {
         sql!("hold")
             .bind(type_id.0)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -180,7 +180,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
             .bind(counted(seen.faults))
             .bind(&tally.failure)
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| row.time("began_at")).transpose()
     }
@@ -191,7 +191,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
     ) -> Result<Vec<Quarantine>, StoreError> {
         let rows = sql!("quarantines")
             .bind(type_id.map(|id| id.0))
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::quarantine)
     }
@@ -205,7 +205,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
             .bind(type_id.0)
             .bind(component.as_ref().map(|digest| &digest.0[..]))
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::released)
     }
@@ -217,9 +217,9 @@ impl DeploymentStatements for SqliteTransaction<'_> {
             .bind(counted(tally.tally.attempts))
             .bind(counted(tally.tally.faults))
             .bind(tally.claimed_at.0)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
-        Ok(done.rows_affected() > 0)
+        Ok(done > 0)
     }
 
     async fn tallies(
@@ -232,7 +232,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
             .bind(type_id.0)
             .bind(&component.0[..])
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::tally)
     }
@@ -247,7 +247,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
             .bind(type_id.0)
             .bind(&component.0[..])
             .bind(oldest)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -260,7 +260,7 @@ impl DeploymentStatements for SqliteTransaction<'_> {
         sql!("drop_tallies")
             .bind(type_id.0)
             .bind(component.as_ref().map(|digest| &digest.0[..]))
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }

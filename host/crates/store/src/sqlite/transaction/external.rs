@@ -17,7 +17,7 @@ impl ExternalStatements for SqliteTransaction<'_> {
             .bind(job.0)
             .bind(token)
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::external(&row)).transpose()
     }
@@ -25,7 +25,7 @@ impl ExternalStatements for SqliteTransaction<'_> {
     async fn completion_token(&mut self, job: JobId) -> Result<Option<Completion>, StoreError> {
         let row = sql!("completion_token")
             .bind(job.0)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::completion(&row)).transpose()
     }
@@ -34,7 +34,7 @@ impl ExternalStatements for SqliteTransaction<'_> {
         let rows = sql!("expired")
             .bind(limit)
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::late)
     }
@@ -42,7 +42,7 @@ impl ExternalStatements for SqliteTransaction<'_> {
     async fn next_deadline(&mut self) -> Result<Option<i64>, StoreError> {
         let row = sql!("next_deadline")
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| row.int("due_in_us")).transpose()
     }
@@ -50,7 +50,7 @@ impl ExternalStatements for SqliteTransaction<'_> {
     async fn mark_unchecked(&mut self, jobs: &[JobId]) -> Result<(), StoreError> {
         sql!("mark_unchecked")
             .bind(json(&jobs.iter().copied().map(hex).collect::<Vec<_>>())?)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }

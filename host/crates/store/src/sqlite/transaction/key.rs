@@ -15,7 +15,7 @@ impl KeyStatements for SqliteTransaction<'_> {
         let rows = sql!("take_keys")
             .bind(json(rows)?)
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| row.uuid("chain_id").map(ChainId))
     }
@@ -23,7 +23,7 @@ impl KeyStatements for SqliteTransaction<'_> {
     async fn key_holders(&mut self, rows: &[&KeyRow]) -> Result<Vec<KeyedChain>, StoreError> {
         let rows = sql!("key_holders")
             .bind(json(rows)?)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::key)
     }
@@ -32,7 +32,7 @@ impl KeyStatements for SqliteTransaction<'_> {
         let rows = sql!("recent_chains")
             .bind(json(rows)?)
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::key)
     }
@@ -40,7 +40,7 @@ impl KeyStatements for SqliteTransaction<'_> {
     async fn drop_keys(&mut self, chains: &[ChainId]) -> Result<(), StoreError> {
         sql!("drop_keys")
             .bind(chain_list(chains)?)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -48,7 +48,7 @@ impl KeyStatements for SqliteTransaction<'_> {
     async fn reopen_key(&mut self, chain: ChainId) -> Result<(), StoreError> {
         sql!("reopen_key")
             .bind(chain.0)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -56,7 +56,7 @@ impl KeyStatements for SqliteTransaction<'_> {
     async fn rival(&mut self, job: JobId) -> Result<Option<ChainId>, StoreError> {
         let row = sql!("rival")
             .bind(job.0)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| row.uuid("chain_id").map(ChainId)).transpose()
     }

@@ -13,7 +13,7 @@ impl LineageStatements for SqliteTransaction<'_> {
     async fn lock_lineage(&mut self, roots: &[ChainId]) -> Result<Vec<(ChainId, u64)>, StoreError> {
         let rows = sql!("lock_lineage")
             .bind(chain_list(roots)?)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| {
             Ok((ChainId(row.uuid("root_chain")?), row.int("descendants")?))
@@ -27,7 +27,7 @@ impl LineageStatements for SqliteTransaction<'_> {
             .collect();
         sql!("grow_lineage")
             .bind(json(&more)?)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! The statements on SQLite. Row lists are bound as one JSON text each: SQLite has no arrays, and a
-//! statement per row would cross to the connection's thread and back for each.
+//! The statements on SQLite. Row lists of the hot path are bound row by row, to a statement that was prepared once; others as
+//! one JSON text each, for SQLite has no arrays.
 
 use std::collections::HashMap;
 mod dead_letter;
@@ -13,7 +13,6 @@ mod token;
 use async_trait::async_trait;
 use hardstop_domain::{ChainId, Digest, JobId, LeaseToken, SessionId, State, TypeId, TypeName};
 use serde::Serialize;
-use sqlx::SqliteConnection;
 
 mod audit;
 mod blocker;
@@ -24,25 +23,13 @@ mod lineage;
 use crate::StoreError;
 use crate::record::*;
 use crate::row::{AttemptRow, ClosureRow, FinishRow, JobRow, RequeueRow};
+use crate::sqlite::statement::{Connection, sql, values};
 use crate::transaction::{Page, Transaction};
 use crate::view::{self, Claimed, Held, Reopened, View, all};
 
-/// A statement, or a few, of this directory.
-macro_rules! sql {
-    ($name:literal) => {
-        sqlx::query(include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/src/sqlite/sql/",
-            $name,
-            ".sql"
-        )))
-    };
-}
-pub(super) use sql;
-
 /// A connection, inside a transaction or between two.
 pub(super) struct SqliteTransaction<'c> {
-    pub(super) connection: &'c mut SqliteConnection,
+    pub(super) connection: Connection<'c>,
     /// Microseconds since 1970, read once per operation. The database has no clock of its own; that of
     /// the machine is the same for every process that has the file open.
     pub(super) now: i64,
@@ -83,7 +70,7 @@ impl SqliteTransaction<'_> {
         if !keyed.is_empty() {
             sql!("free_keys")
                 .bind(chain_list(&keyed)?)
-                .execute(&mut *self.connection)
+                .execute(&mut self.connection)
                 .await?;
         }
         let closures: Vec<ClosureRow> = closed()
@@ -98,7 +85,7 @@ impl SqliteTransaction<'_> {
             sql!("put_closures")
                 .bind(json(&closures)?)
                 .bind(self.now)
-                .execute(&mut *self.connection)
+                .execute(&mut self.connection)
                 .await?;
         }
         Ok(())
@@ -121,10 +108,31 @@ impl Transaction for SqliteTransaction<'_> {
         if rows.is_empty() {
             return Ok(());
         }
+        let now = self.now;
+        let values = |row: &&JobRow| {
+            values![
+                now,
+                row.id,
+                row.chain_id,
+                row.type_id,
+                row.priority,
+                row.delay_ms,
+                row.not_before,
+                &row.input,
+                &row.limits,
+                &row.trace_parent,
+                row.root_chain,
+                row.depth,
+                row.parent_job,
+                row.blockers,
+                row.open_blockers,
+                row.on_blocker_failure,
+                row.blocking,
+                row.keyed,
+            ]
+        };
         sql!("insert")
-            .bind(json(rows)?)
-            .bind(self.now)
-            .execute(&mut *self.connection)
+            .for_each(rows.iter().map(values).collect(), &mut self.connection)
             .await?;
         Ok(())
     }
@@ -133,7 +141,7 @@ impl Transaction for SqliteTransaction<'_> {
         let ids: Vec<String> = ids.iter().copied().map(hex).collect();
         let row = sql!("existing")
             .bind(json(&ids)?)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| row.uuid("id").map(JobId)).transpose()
     }
@@ -146,7 +154,7 @@ impl Transaction for SqliteTransaction<'_> {
             .bind(i64::from(request.total))
             .bind(self.now)
             .bind(i64::from(largest.unwrap_or(0)))
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         view::claim(&rows)
     }
@@ -155,7 +163,7 @@ impl Transaction for SqliteTransaction<'_> {
         let row = sql!("heartbeat")
             .bind(session.0)
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         Ok(row.is_some())
     }
@@ -163,7 +171,7 @@ impl Transaction for SqliteTransaction<'_> {
     async fn held(&mut self, session: SessionId) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
         let rows = sql!("held")
             .bind(session.0)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::lease)
     }
@@ -172,10 +180,33 @@ impl Transaction for SqliteTransaction<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
+        let now = self.now;
+        let values = |row: &&FinishRow| {
+            let usage = row.usage.as_ref();
+            values![
+                row.id,
+                row.held,
+                row.token,
+                row.state,
+                row.outcome,
+                &row.output,
+                &row.failure,
+                &row.log,
+                row.continued_to,
+                usage.map(|usage| usage.wall_us),
+                usage.map(|usage| usage.cpu_us),
+                usage.and_then(|usage| usage.fuel),
+                usage.map(|usage| usage.memory_bytes_peak),
+                usage.map(|usage| usage.output_bytes),
+                usage.map(|usage| usage.log_bytes),
+                usage.map(|usage| usage.log_bytes_dropped),
+                usage.and_then(|usage| usage.detail.as_deref()),
+                row.deployment,
+                now,
+            ]
+        };
         let finished = sql!("finish")
-            .bind(json(rows)?)
-            .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .for_each(rows.iter().map(values).collect(), &mut self.connection)
             .await?;
         let finished = all(&finished, view::held)?;
         if finished.iter().any(|held| held.blocking || held.keyed) {
@@ -191,7 +222,7 @@ impl Transaction for SqliteTransaction<'_> {
         let rows = sql!("requeue")
             .bind(json(rows)?)
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::held)
     }
@@ -203,7 +234,7 @@ impl Transaction for SqliteTransaction<'_> {
         sql!("attempt")
             .bind(json(rows)?)
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -218,7 +249,7 @@ impl Transaction for SqliteTransaction<'_> {
         let leases: Vec<_> = leases.iter().map(|(id, token)| (hex(*id), token)).collect();
         let rows = sql!("settled")
             .bind(json(&leases)?)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::lease)
     }
@@ -234,7 +265,7 @@ impl Transaction for SqliteTransaction<'_> {
             .bind(lease_duration_ms)
             .bind(types)
             .bind(self.now)
-            .fetch_one(&mut *self.connection)
+            .fetch_one(&mut self.connection)
             .await?;
         Ok(SessionId(row.int("id")?))
     }
@@ -242,7 +273,7 @@ impl Transaction for SqliteTransaction<'_> {
     async fn end_session(&mut self, session: SessionId) -> Result<bool, StoreError> {
         let row = sql!("end_session")
             .bind(session.0)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         Ok(row.is_some())
     }
@@ -250,7 +281,7 @@ impl Transaction for SqliteTransaction<'_> {
     async fn end_expired(&mut self) -> Result<(), StoreError> {
         sql!("end_expired")
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -263,7 +294,7 @@ impl Transaction for SqliteTransaction<'_> {
         let rows = sql!("orphan")
             .bind(session.map(|session| session.0))
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| Ok((view::held(row)?, row.get_text("host")?)))
     }
@@ -272,15 +303,15 @@ impl Transaction for SqliteTransaction<'_> {
         let done = sql!("promote")
             .bind(limit)
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
-        Ok(done.rows_affected())
+        Ok(done)
     }
 
     async fn next_due(&mut self) -> Result<Option<i64>, StoreError> {
         let row = sql!("next_due")
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| row.int("due_in_us")).transpose()
     }
@@ -288,7 +319,7 @@ impl Transaction for SqliteTransaction<'_> {
     async fn lock(&mut self, job: JobId) -> Result<Option<(Held, State)>, StoreError> {
         let row = sql!("lock")
             .bind(job.0)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| Ok((view::held(&row)?, row.state()?)))
             .transpose()
@@ -297,7 +328,7 @@ impl Transaction for SqliteTransaction<'_> {
     async fn final_state(&mut self, job: JobId) -> Result<Option<State>, StoreError> {
         let row = sql!("final_state")
             .bind(job.0)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| row.state()).transpose()
     }
@@ -307,7 +338,7 @@ impl Transaction for SqliteTransaction<'_> {
         let rows = sql!("reopen")
             .bind(job.0)
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         rows.first().map(view::reopened).transpose()
     }
@@ -315,7 +346,7 @@ impl Transaction for SqliteTransaction<'_> {
     async fn component_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let row = sql!("component_bytes")
             .bind(&digest.0[..])
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| row.bytes("bytes")).transpose()
     }
@@ -323,30 +354,30 @@ impl Transaction for SqliteTransaction<'_> {
     async fn file_bytes(&mut self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let row = sql!("file_bytes")
             .bind(&digest.0[..])
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| row.bytes("bytes")).transpose()
     }
 
     async fn components(&mut self) -> Result<Vec<Component>, StoreError> {
-        let rows = sql!("components").fetch_all(&mut *self.connection).await?;
+        let rows = sql!("components").fetch_all(&mut self.connection).await?;
         all(&rows, view::component)
     }
 
     async fn types(&mut self) -> Result<Vec<ActiveType>, StoreError> {
-        let rows = sql!("types").fetch_all(&mut *self.connection).await?;
+        let rows = sql!("types").fetch_all(&mut self.connection).await?;
         all(&rows, view::deployment::active_type)
     }
 
     async fn type_ids(&mut self) -> Result<Vec<(TypeName, TypeId)>, StoreError> {
-        let rows = sql!("type_ids").fetch_all(&mut *self.connection).await?;
+        let rows = sql!("type_ids").fetch_all(&mut self.connection).await?;
         all(&rows, view::type_number)
     }
 
     async fn job(&mut self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
         let row = sql!("job")
             .bind(id.0)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::detail(&row)).transpose()
     }
@@ -354,7 +385,7 @@ impl Transaction for SqliteTransaction<'_> {
     async fn attempts(&mut self, id: JobId) -> Result<Vec<AttemptRecord>, StoreError> {
         let rows = sql!("attempts")
             .bind(id.0)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::attempt)
     }
@@ -368,7 +399,7 @@ impl Transaction for SqliteTransaction<'_> {
             .bind(page.live)
             .bind(page.done)
             .bind(page.from)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::summary)
     }
@@ -376,7 +407,7 @@ impl Transaction for SqliteTransaction<'_> {
     async fn chain(&mut self, id: ChainId) -> Result<Vec<JobSummary>, StoreError> {
         let rows = sql!("chain")
             .bind(id.0)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::summary)
     }
@@ -384,7 +415,7 @@ impl Transaction for SqliteTransaction<'_> {
     async fn sessions(&mut self) -> Result<Vec<Session>, StoreError> {
         let rows = sql!("sessions")
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::session)
     }
@@ -392,13 +423,13 @@ impl Transaction for SqliteTransaction<'_> {
     async fn maintain(&mut self) -> Result<(), StoreError> {
         sql!("maintain")
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
 
     async fn version(&mut self) -> Result<String, StoreError> {
-        let row = sql!("version").fetch_one(&mut *self.connection).await?;
+        let row = sql!("version").fetch_one(&mut self.connection).await?;
         row.text("version")
     }
 }

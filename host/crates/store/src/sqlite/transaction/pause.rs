@@ -25,7 +25,7 @@ impl PauseStatements for SqliteTransaction<'_> {
             .bind(&pause.actor)
             .bind(&pause.note)
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::paused(&row, pause.type_name.clone()))
             .transpose()
@@ -35,7 +35,7 @@ impl PauseStatements for SqliteTransaction<'_> {
         let row = sql!("resume")
             .bind(type_id.0)
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map_or(Ok(false), |row| row.flag("paused"))
     }
@@ -43,7 +43,7 @@ impl PauseStatements for SqliteTransaction<'_> {
     async fn pauses(&mut self) -> Result<Vec<Pause>, StoreError> {
         let rows = sql!("pauses")
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::pause)
     }
@@ -51,15 +51,15 @@ impl PauseStatements for SqliteTransaction<'_> {
     async fn end_pauses(&mut self) -> Result<u64, StoreError> {
         let done = sql!("end_pauses")
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
-        Ok(done.rows_affected())
+        Ok(done)
     }
 
     async fn next_resume(&mut self) -> Result<Option<i64>, StoreError> {
         let row = sql!("next_resume")
             .bind(self.now)
-            .fetch_one(&mut *self.connection)
+            .fetch_one(&mut self.connection)
             .await?;
         row.int_option("due_in_us")
     }

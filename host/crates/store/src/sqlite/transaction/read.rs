@@ -22,7 +22,7 @@ impl ReadStatements for SqliteTransaction<'_> {
             .bind(state.code())
             .bind(page.limit)
             .bind(page.from)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::summary)
     }
@@ -35,7 +35,7 @@ impl ReadStatements for SqliteTransaction<'_> {
             .bind(page.limit)
             .bind(page.from)
             .bind(key)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::summary)
     }
@@ -49,7 +49,7 @@ impl ReadStatements for SqliteTransaction<'_> {
             .bind(page.live)
             .bind(page.done)
             .bind(page.from)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::chain_summary)
     }
@@ -65,7 +65,7 @@ impl ReadStatements for SqliteTransaction<'_> {
             .bind(state.code())
             .bind(page.limit)
             .bind(page.from)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::chain_summary)
     }
@@ -82,7 +82,7 @@ impl ReadStatements for SqliteTransaction<'_> {
             .bind(page.limit)
             .bind(page.from)
             .bind(key)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::chain_summary)
     }
@@ -90,7 +90,7 @@ impl ReadStatements for SqliteTransaction<'_> {
     async fn chain_detail(&mut self, id: ChainId) -> Result<Option<ChainDetail>, StoreError> {
         let row = sql!("chain_detail")
             .bind(id.0)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::chain_detail(&row)).transpose()
     }
@@ -103,7 +103,7 @@ impl ReadStatements for SqliteTransaction<'_> {
         let rows = sql!("chain_dependents")
             .bind(id.0)
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::dependent)
     }
@@ -118,7 +118,7 @@ impl ReadStatements for SqliteTransaction<'_> {
             .bind(json(&jobs.iter().copied().map(hex).collect::<Vec<_>>())?)
             .bind(limit)
             .bind(awaited_only)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::job_blocker)
     }
@@ -131,7 +131,7 @@ impl ReadStatements for SqliteTransaction<'_> {
         let rows = sql!("type_usage")
             .bind(type_id.0)
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         let used = rows
             .iter()
@@ -143,7 +143,7 @@ impl ReadStatements for SqliteTransaction<'_> {
         let row = sql!("explain_job")
             .bind(id.0)
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::explanation(&row)).transpose()
     }
@@ -155,7 +155,7 @@ impl ReadStatements for SqliteTransaction<'_> {
         let rows = sql!("explain_pauses")
             .bind(type_name.as_str())
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::pause_in_force)
     }
@@ -169,7 +169,7 @@ impl ReadStatements for SqliteTransaction<'_> {
             .bind(type_name.as_str())
             .bind(limit)
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::session_lease)
     }
@@ -178,7 +178,7 @@ impl ReadStatements for SqliteTransaction<'_> {
         let row = sql!("explain_ahead")
             .bind(id.0)
             .bind(limit)
-            .fetch_one(&mut *self.connection)
+            .fetch_one(&mut self.connection)
             .await?;
         row.int("ahead")
     }

@@ -21,7 +21,7 @@ impl RemovalStatements for SqliteTransaction<'_> {
     async fn lock_chains_live(&mut self, chains: &[ChainId]) -> Result<Vec<ChainJob>, StoreError> {
         let rows = sql!("lock_chains_live")
             .bind(hex_list(chains.iter().map(|id| id.0))?)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::chain_job)
     }
@@ -29,7 +29,7 @@ impl RemovalStatements for SqliteTransaction<'_> {
     async fn lock_chains_done(&mut self, chains: &[ChainId]) -> Result<Vec<ChainJob>, StoreError> {
         let rows = sql!("lock_chains_done")
             .bind(hex_list(chains.iter().map(|id| id.0))?)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::chain_job)
     }
@@ -42,7 +42,7 @@ impl RemovalStatements for SqliteTransaction<'_> {
         let rows = sql!("dependents")
             .bind(hex_list(chains.iter().map(|id| id.0))?)
             .bind(limit)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| {
             Ok((JobId(row.uuid("id")?), ChainId(row.uuid("chain_id")?)))
@@ -60,7 +60,7 @@ impl RemovalStatements for SqliteTransaction<'_> {
         });
         sql!("delete_chains")
             .bind(json(&lists)?)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -82,7 +82,7 @@ impl RemovalStatements for SqliteTransaction<'_> {
             .bind(at)
             .bind(limit)
             .bind(bound)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| {
             Ok((JobId(row.uuid("id")?), row.flag("expired")?))
@@ -101,7 +101,7 @@ impl RemovalStatements for SqliteTransaction<'_> {
             .bind(at)
             .bind(limit)
             .bind(bound)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, |row| row.uuid("id").map(JobId))
     }
@@ -110,7 +110,7 @@ impl RemovalStatements for SqliteTransaction<'_> {
         // All rows, so that the other statements are run too.
         let rows = sql!("remove")
             .bind(hex_list(jobs.iter().map(|id| id.0))?)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         Ok(rows.len() as u64)
     }
@@ -123,13 +123,13 @@ impl RemovalStatements for SqliteTransaction<'_> {
             .bind(bound)
             .bind(key_at)
             .bind(key_bound)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
-        Ok(done.rows_affected())
+        Ok(done)
     }
 
     async fn shrink(&mut self) -> Result<(), StoreError> {
-        sql!("shrink").fetch_all(&mut *self.connection).await?;
+        sql!("shrink").fetch_all(&mut self.connection).await?;
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ impl ScheduleStatements for SqliteTransaction<'_> {
     async fn now(&mut self) -> Result<Timestamp, StoreError> {
         sql!("now")
             .bind(self.now)
-            .fetch_one(&mut *self.connection)
+            .fetch_one(&mut self.connection)
             .await?
             .time("now")
     }
@@ -25,7 +25,7 @@ impl ScheduleStatements for SqliteTransaction<'_> {
         let rows = sql!("due_schedules")
             .bind(limit)
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::due)
     }
@@ -34,7 +34,7 @@ impl ScheduleStatements for SqliteTransaction<'_> {
         let row = sql!("take_schedule")
             .bind(name)
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::held(&row)).transpose()
     }
@@ -43,7 +43,7 @@ impl ScheduleStatements for SqliteTransaction<'_> {
         let row = sql!("lock_schedule")
             .bind(name)
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::held(&row)).transpose()
     }
@@ -64,7 +64,7 @@ impl ScheduleStatements for SqliteTransaction<'_> {
             .bind(next_at.map(|at| at.0))
             .bind(spec)
             .bind(&schedule.input)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -81,7 +81,7 @@ impl ScheduleStatements for SqliteTransaction<'_> {
             .bind(paused)
             .bind(next_at.map(|at| at.0))
             .bind(last_chain.map(|chain| chain.0))
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -89,20 +89,20 @@ impl ScheduleStatements for SqliteTransaction<'_> {
     async fn delete_schedule(&mut self, name: &str) -> Result<(), StoreError> {
         sql!("delete_schedule")
             .bind(name)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
 
     async fn schedules(&mut self) -> Result<Vec<Schedule>, StoreError> {
-        let rows = sql!("schedules").fetch_all(&mut *self.connection).await?;
+        let rows = sql!("schedules").fetch_all(&mut self.connection).await?;
         all(&rows, view::schedule)
     }
 
     async fn schedule(&mut self, name: &str) -> Result<Option<ScheduleDetail>, StoreError> {
         let row = sql!("schedule")
             .bind(name)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::detail(&row)).transpose()
     }
@@ -111,7 +111,7 @@ impl ScheduleStatements for SqliteTransaction<'_> {
         let rows = sql!("fires")
             .bind(name)
             .bind(i64::from(limit))
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::fire)
     }
@@ -124,7 +124,7 @@ impl ScheduleStatements for SqliteTransaction<'_> {
             .bind(name)
             .bind(json(rows)?)
             .bind(self.now)
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -132,7 +132,7 @@ impl ScheduleStatements for SqliteTransaction<'_> {
     async fn trim_fires(&mut self, kept: u32) -> Result<(), StoreError> {
         sql!("trim_fires")
             .bind(i64::from(kept))
-            .execute(&mut *self.connection)
+            .execute(&mut self.connection)
             .await?;
         Ok(())
     }
@@ -140,7 +140,7 @@ impl ScheduleStatements for SqliteTransaction<'_> {
     async fn chain_open(&mut self, chain: ChainId) -> Result<bool, StoreError> {
         let row = sql!("chain_open")
             .bind(chain.0)
-            .fetch_one(&mut *self.connection)
+            .fetch_one(&mut self.connection)
             .await?;
         row.flag("open")
     }

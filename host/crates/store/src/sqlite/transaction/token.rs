@@ -22,7 +22,7 @@ impl TokenStatements for SqliteTransaction<'_> {
             .bind(&token.actor)
             .bind(time_us(token))
             .bind(self.now)
-            .fetch_one(&mut *self.connection)
+            .fetch_one(&mut self.connection)
             .await?;
         view::token(&row)
     }
@@ -32,7 +32,7 @@ impl TokenStatements for SqliteTransaction<'_> {
             .bind(before)
             .bind(i64::from(limit))
             .bind(self.now)
-            .fetch_all(&mut *self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::token)
     }
@@ -41,7 +41,7 @@ impl TokenStatements for SqliteTransaction<'_> {
         let row = sql!("token")
             .bind(id.0)
             .bind(self.now)
-            .fetch_one(&mut *self.connection)
+            .fetch_one(&mut self.connection)
             .await?;
         view::found(&row)
     }
@@ -49,7 +49,7 @@ impl TokenStatements for SqliteTransaction<'_> {
     async fn usable_tokens(&mut self) -> Result<u64, StoreError> {
         let row = sql!("usable_tokens")
             .bind(self.now)
-            .fetch_one(&mut *self.connection)
+            .fetch_one(&mut self.connection)
             .await?;
         row.int("tokens")
     }
@@ -58,7 +58,7 @@ impl TokenStatements for SqliteTransaction<'_> {
         let row = sql!("revoke_token")
             .bind(id.0)
             .bind(self.now)
-            .fetch_optional(&mut *self.connection)
+            .fetch_optional(&mut self.connection)
             .await?;
         row.map(|row| view::token(&row)).transpose()
     }
