@@ -3,6 +3,7 @@
 //! lost or did not complete.
 
 mod bare;
+mod consumption;
 mod cycle;
 mod measure;
 mod scenario;
@@ -28,7 +29,7 @@ pub struct Args {
     /// On which database.
     #[arg(long, value_enum, default_value_t = Store::Sqlite)]
     store: Store,
-    /// How many jobs a repetition drains.
+    /// How many jobs a repetition starts or drains.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     jobs: u32,
     /// How many attempts run at once.
@@ -46,11 +47,17 @@ pub struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
     /// Starts, one at a time: jobs a second.
-    EnqueueSingle,
+    StartSingle,
+    /// Starts in batches of 100: jobs a second.
+    #[value(name = "start-batch-100")]
+    StartBatch100,
     /// Starts in batches of 1,000: jobs a second.
-    EnqueueBatch,
-    /// Draining no-op jobs, started before: jobs a second.
+    #[value(name = "start-batch-1000")]
+    StartBatch1000,
+    /// Draining no-op jobs, started before: jobs a second, CPU time and memory.
     Drain,
+    /// The same claims and settlements alone, in batches of 500, without a worker and a guest: jobs a second.
+    Statements,
     /// An idle worker, one job: from the start call's beginning to the handler's entry, milliseconds.
     Pickup,
     /// The sandbox alone, and the bare engine beside it: microseconds a cycle.

@@ -1,5 +1,7 @@
 //! Repetitions to a median and its spread.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 /// Values of one measure, in the order in which they were taken.
@@ -31,6 +33,28 @@ impl Samples {
             "max": self.percentile(1.0),
             "samples": self.0,
         })
+    }
+}
+
+/// The measures of a scenario, by name.
+#[derive(Debug, Default)]
+pub struct Measures(BTreeMap<&'static str, Samples>);
+
+impl Measures {
+    /// Adds what a repetition came to.
+    pub fn add(&mut self, values: impl IntoIterator<Item = (&'static str, f64)>) {
+        for (name, value) in values {
+            self.0.entry(name).or_default().0.push(value);
+        }
+    }
+
+    /// Each measure with its median and spread.
+    pub fn to_json(&self) -> Value {
+        let measures = self
+            .0
+            .iter()
+            .map(|(name, samples)| ((*name).to_owned(), samples.to_json()));
+        Value::Object(measures.collect())
     }
 }
 

@@ -8,21 +8,31 @@ use anyhow::{Context, Result, bail};
 use hardstop::deploy::{self, ManifestFile};
 use hardstop::service::StartRequest;
 use hardstop::{Config, Loader, Service, Worker};
-use hardstop_domain::State;
+use hardstop_domain::{LeaseToken, Next, OutcomeKind, State, TypeId, Usage};
 use hardstop_sandbox::Sandbox;
-use hardstop_store::{ConnectOptions, JobQuery, Store};
-use serde_json::{Value, json};
+use hardstop_store::{
+    ClaimRequest, ClaimedJob, ConnectOptions, JobQuery, Settled, Settlement, Store,
+};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::measure::Samples;
+use crate::consumption::{CpuTime, resident_bytes};
+use crate::measure::{Measures, Samples};
 use crate::{Scenario, cycle, stop};
 
-/// Starts one at a time in a repetition.
-const SINGLE_STARTS: usize = 500;
+/// Starts one at a time in a repetition, at the most.
+const SINGLE_STARTS: u32 = 500;
+/// What the statements alone claim and settle at once.
+const STATEMENT_BATCH: u32 = 500;
+/// The type that does nothing.
+const NOOP: &str = "noop";
 /// Pickups in a repetition.
 const PICKUPS: usize = 100;
 /// The manifest of the component that is run.
 const MANIFEST: &str = "tests/guests/plain";
+
+/// A measure's name and value.
+type Figure = (&'static str, f64);
 
 /// A database, a deployed component, and a sandbox to run it in.
 pub struct Bench {
@@ -90,77 +100,85 @@ impl Bench {
             }
             _ => {}
         }
-        let mut first = Samples::default();
-        let mut second = Samples::default();
+        let mut measures = Measures::default();
         for round in 0..=repeat {
-            let (a, b) = match scenario {
-                Scenario::EnqueueSingle => (self.enqueue_single().await?, 0.0),
-                Scenario::EnqueueBatch => (self.enqueue_batch().await?, 0.0),
-                Scenario::Drain => (self.drain().await?, 0.0),
+            let values = match scenario {
+                Scenario::StartSingle => self.start(1, self.jobs.min(SINGLE_STARTS)).await?,
+                Scenario::StartBatch100 => self.start(100, self.jobs).await?,
+                Scenario::StartBatch1000 => self.start(1_000, self.jobs).await?,
+                Scenario::Drain => self.drain().await?,
+                Scenario::Statements => self.statements().await?,
                 Scenario::Pickup => self.pickup().await?,
                 // Measured above.
-                Scenario::Sandbox | Scenario::Stop => (0.0, 0.0),
+                Scenario::Sandbox | Scenario::Stop => Vec::new(),
             };
             if round > 0 {
-                first.0.push(a);
-                second.0.push(b);
+                measures.add(values);
             }
         }
-        Ok(match scenario {
-            Scenario::EnqueueSingle | Scenario::EnqueueBatch | Scenario::Drain => {
-                json!({ "jobs_per_s": first.to_json() })
-            }
-            Scenario::Pickup => json!({ "p50_ms": first.to_json(), "p99_ms": second.to_json() }),
-            Scenario::Sandbox | Scenario::Stop => Value::Null,
-        })
+        Ok(measures.to_json())
     }
 
     fn noop(&self) -> StartRequest {
-        request("noop")
+        request(NOOP)
     }
 
-    async fn enqueue_single(&self) -> Result<f64> {
+    /// Starts so many jobs, in batches of so many.
+    async fn start(&self, batch: u32, jobs: u32) -> Result<Vec<Figure>> {
+        let requests = vec![self.noop(); batch as usize];
+        let before = CpuTime::now();
         let began = Instant::now();
-        for _ in 0..SINGLE_STARTS {
-            self.service.start(self.noop()).await?;
+        let mut started = 0;
+        while started < jobs {
+            match batch {
+                1 => drop(self.service.start(self.noop()).await?),
+                _ => drop(self.service.start_many(requests.clone()).await?),
+            }
+            started += batch;
         }
-        let rate = SINGLE_STARTS as f64 / began.elapsed().as_secs_f64();
+        let rate = f64::from(started) / began.elapsed().as_secs_f64();
+        let cpu = CpuTime::per_job(before, started);
         self.empty().await?;
-        Ok(rate)
-    }
-
-    async fn enqueue_batch(&self) -> Result<f64> {
-        let requests = vec![self.noop(); self.jobs as usize];
-        let began = Instant::now();
-        self.service.start_many(requests).await?;
-        let rate = f64::from(self.jobs) / began.elapsed().as_secs_f64();
-        self.empty().await?;
-        Ok(rate)
+        Ok([("jobs_per_s", rate)].into_iter().chain(cpu).collect())
     }
 
     /// Starts the jobs, then a worker, and takes the time from the worker's first claim on to the
     /// last job's end.
-    async fn drain(&self) -> Result<f64> {
-        let newest = self
-            .service
-            .start_many(vec![self.noop(); self.jobs as usize])
-            .await?;
+    async fn drain(&self) -> Result<Vec<Figure>> {
+        let newest = self.start_all().await?;
+        let before = CpuTime::now();
         let began = Instant::now();
         self.work_until_empty().await?;
         let rate = f64::from(self.jobs) / began.elapsed().as_secs_f64();
-        // Nothing lost, nothing failed: each of them is there, completed.
+        let cpu = CpuTime::per_job(before, self.jobs);
+        self.check_completed(newest).await?;
+        let rest = [("rss_mib", resident_bytes() / f64::from(1 << 20))];
+        Ok([("jobs_per_s", rate)]
+            .into_iter()
+            .chain(cpu)
+            .chain(rest)
+            .collect())
+    }
+
+    async fn start_all(&self) -> Result<usize> {
+        let requests = vec![self.noop(); self.jobs as usize];
+        Ok(self.service.start_many(requests).await?.len())
+    }
+
+    /// Nothing lost, nothing failed: each of so many jobs that were started last is there, completed.
+    async fn check_completed(&self, newest: usize) -> Result<()> {
         let mut done = 0;
         let mut query = JobQuery {
             limit: 1_000,
             ..JobQuery::default()
         };
-        while done < newest.len() {
+        while done < newest {
             let page = self.service.jobs(&query).await?;
             let Some(last) = page.last() else {
-                bail!("{} jobs are missing", newest.len() - done)
+                bail!("{} jobs are missing", newest - done)
             };
             query.before = Some(last.id);
-            let wanted = (newest.len() - done).min(page.len());
+            let wanted = (newest - done).min(page.len());
             if let Some(bad) = page[..wanted]
                 .iter()
                 .find(|job| job.state != State::Completed)
@@ -169,7 +187,48 @@ impl Bench {
             }
             done += wanted;
         }
-        Ok(rate)
+        Ok(())
+    }
+
+    /// The claims and settlements of a drain alone: nothing runs, and each job is said to have completed.
+    async fn statements(&self) -> Result<Vec<Figure>> {
+        let newest = self.start_all().await?;
+        let type_id = self.noop_type().await?;
+        let session = self
+            .store
+            .open_session("bench", Duration::from_secs(3_600), None)
+            .await?;
+        let before = CpuTime::now();
+        let began = Instant::now();
+        for batch in 0.. {
+            let request = ClaimRequest {
+                token: LeaseToken::new(session, batch),
+                quotas: vec![(type_id, STATEMENT_BATCH)],
+                total: STATEMENT_BATCH,
+            };
+            let claimed = self.store.claim(&request).await?;
+            if claimed.is_empty() {
+                break;
+            }
+            let settlements: Vec<Settlement> = claimed.iter().map(completed).collect();
+            let settled = self.store.settle(&settlements).await?;
+            if settled.iter().any(|settled| *settled != Settled::Written) {
+                bail!("a settlement was not written");
+            }
+        }
+        let rate = f64::from(self.jobs) / began.elapsed().as_secs_f64();
+        let cpu = CpuTime::per_job(before, self.jobs);
+        self.store.close_session(session).await?;
+        self.check_completed(newest).await?;
+        Ok([("jobs_per_s", rate)].into_iter().chain(cpu).collect())
+    }
+
+    async fn noop_type(&self) -> Result<TypeId> {
+        let types = self.store.types().await?;
+        let noop = types
+            .iter()
+            .find(|active| active.spec.name.as_str() == NOOP);
+        Ok(noop.context("the no-op type is not deployed")?.id)
     }
 
     /// Jobs that other scenarios left behind must not be measured with the next one.
@@ -192,7 +251,8 @@ impl Bench {
                 if live == 0 {
                     return;
                 }
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                // Each look costs the worker something.
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         self.worker().run(empty).await?;
@@ -211,7 +271,7 @@ impl Bench {
 
     /// Starts one job after the other on an idle worker. Each returns the time at which its handler
     /// was entered. Median and 99th percentile, in milliseconds.
-    async fn pickup(&self) -> Result<(f64, f64)> {
+    async fn pickup(&self) -> Result<Vec<Figure>> {
         let (stop, stopped) = oneshot::channel::<()>();
         let worker = self.worker();
         let working = tokio::spawn(worker.run(async {
@@ -238,7 +298,30 @@ impl Bench {
         }
         let _ = stop.send(());
         working.await??;
-        Ok((samples.percentile(0.5), samples.percentile(0.99)))
+        Ok(vec![
+            ("p50_ms", samples.percentile(0.5)),
+            ("p99_ms", samples.percentile(0.99)),
+        ])
+    }
+}
+
+/// What a no-op job comes to.
+fn completed(job: &ClaimedJob) -> Settlement {
+    Settlement {
+        job: job.id,
+        token: job.token,
+        next: Next::Complete {
+            output: "null".to_owned(),
+        },
+        outcome: OutcomeKind::Completed,
+        failure: None,
+        usage: Usage::default(),
+        deployment: None,
+        log: Vec::new(),
+        progress: None,
+        children: Vec::new(),
+        lineage: job.lineage,
+        descendants_max: 0,
     }
 }
 
