@@ -1,4 +1,4 @@
-//! How many jobs to claim ahead of the slots.
+//! How many jobs to claim ahead of the slots, and how long to gather what they came to.
 //!
 //! A claim takes its time, and while it does, slots run dry whose jobs are short. So as many are claimed ahead as will have
 //! begun within [`HORIZON`] and the time of two claims, at the rate at which jobs have ended lately, and only of types whose jobs
@@ -20,6 +20,10 @@ const HORIZON: Duration = Duration::from_millis(20);
 const SHORT: Duration = Duration::from_millis(50);
 /// What waits for slots has so many bytes of input at the most, as far as averages tell.
 const AHEAD_BYTES_MAX: f64 = (16 << 20) as f64;
+/// From so many ends in a second on, settlements are gathered for [`GATHER_TIME`] before they are written.
+const GATHER_RATE: f64 = 1_000.0;
+/// How long an end is not written at the most, so that others share its commit.
+const GATHER_TIME: Duration = Duration::from_millis(10);
 /// The weight of what was just seen in an average.
 const WEIGHT: f64 = 0.25;
 /// The rate is taken over so long, or longer.
@@ -103,6 +107,14 @@ impl Pace {
         let within = HORIZON.as_secs_f64() + 2.0 * claims.claim_time;
         let by_bytes = AHEAD_BYTES_MAX / claims.input_bytes.max(1.0);
         ((claims.rate * within).min(by_bytes) as u32).min(self.ahead_max)
+    }
+
+    /// How long to gather settlements since the last were written: not at all where jobs end now and then.
+    pub fn gather_time(&self) -> Duration {
+        match self.claims().rate >= GATHER_RATE {
+            true => GATHER_TIME,
+            false => Duration::ZERO,
+        }
     }
 
     fn run_times(&self) -> MutexGuard<'_, HashMap<TypeId, f64>> {

@@ -1,8 +1,9 @@
 //! The settler: writes what attempts came to, in groups.
 //!
-//! It flushes whenever it is idle and gathers while it is not. There is no timer, so one job alone
-//! waits for nothing, and a thousand share one commit.
+//! It flushes whenever it is idle and gathers while it is not, so one job alone waits for nothing, and a thousand share one
+//! commit. Only where a thousand jobs and more end in a second does it let some milliseconds pass between two commits.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use hardstop_domain::{
 };
 use hardstop_store::{Settled, Settlement, StoreError};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
 use super::health::Sign;
@@ -65,11 +66,40 @@ pub fn release(job: JobId, token: LeaseToken, why: &str) -> Settlement {
 /// Writes settlements until every sender is gone.
 pub async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Ended>) {
     let mut gathered = Vec::new();
+    let mut written_at = Instant::now();
     while queue.recv_many(&mut gathered, BATCH).await > 0 {
+        let until = written_at + shared.pace.gather_time();
+        gather(&shared, &mut queue, &mut gathered, until).await;
+        written_at = Instant::now();
         let mut rest = std::mem::take(&mut gathered);
         while !rest.is_empty() {
             let batch = take_batch(&mut rest);
             write(&shared, batch).await;
+        }
+    }
+}
+
+/// Gathers until this time, or until there is a batch, or until no more can come soon.
+async fn gather(
+    shared: &Shared,
+    queue: &mut mpsc::Receiver<Ended>,
+    gathered: &mut Vec<Ended>,
+    until: Instant,
+) {
+    let mut over = pin!(async {
+        tokio::select! {
+            biased;
+            () = shared.reached(Phase::Draining) => {}
+            () = sleep_until(until) => {}
+        }
+    });
+    while gathered.len() < BATCH {
+        tokio::select! {
+            biased;
+            () = &mut over => return,
+            more = queue.recv_many(gathered, BATCH) => if more == 0 {
+                return;
+            },
         }
     }
 }
