@@ -160,10 +160,7 @@ impl Sqlite {
             return self.write(operation).await;
         };
         let mut connection = readers.acquire().await?;
-        let mut transaction = SqliteTransaction {
-            connection: &mut connection,
-            now: writer::now(),
-        };
+        let mut transaction = SqliteTransaction::new(&mut connection, writer::now());
         operation.run(&mut transaction).await
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::migrate;
-use super::transaction::{SqliteTransaction, sql};
+use super::transaction::{CountChanges, SqliteTransaction, sql};
 use crate::error::Interpreter;
 use crate::operation::Operation;
 use crate::view::View;
@@ -40,12 +40,12 @@ pub(super) enum Letter {
 pub(super) trait Write: Send {
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool;
-    /// Runs it and keeps what came of it. Says whether it may be committed.
+    /// Runs it and keeps what came of it. What it did to the counters, where it may be committed.
     fn run<'a>(
         &'a mut self,
         connection: &'a mut SqliteConnection,
         now: i64,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+    ) -> Pin<Box<dyn Future<Output = Option<CountChanges>> + Send + 'a>>;
     /// Answers; `failure` is that of the transaction around it.
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
 }
@@ -66,11 +66,12 @@ impl<O: Operation> Write for Call<O> {
         &'a mut self,
         connection: &'a mut SqliteConnection,
         now: i64,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Option<CountChanges>> + Send + 'a>> {
         Box::pin(async move {
-            let mut transaction = SqliteTransaction { connection, now };
+            let mut transaction = SqliteTransaction::new(connection, now);
             let result = self.operation.run(&mut transaction).await;
-            self.result.insert(result).is_ok()
+            let done = self.result.insert(result).is_ok();
+            done.then_some(transaction.counts)
         })
     }
 
@@ -278,8 +279,11 @@ async fn alone(
         .execute(&mut *connection)
         .await?;
     let end = match write.run(connection, now()).await {
-        true => "COMMIT",
-        false => "ROLLBACK",
+        Some(counts) => {
+            counts.write(connection).await?;
+            "COMMIT"
+        }
+        None => "ROLLBACK",
     };
     sqlx::query(end).execute(&mut *connection).await?;
     Ok(())
@@ -292,21 +296,26 @@ async fn together(
     sqlx::query("BEGIN IMMEDIATE")
         .execute(&mut *connection)
         .await?;
+    let mut counts = CountChanges::default();
     for write in group {
         sqlx::query("SAVEPOINT write")
             .execute(&mut *connection)
             .await?;
-        if !write.run(connection, now()).await {
+        match write.run(connection, now()).await {
+            Some(changes) => counts.merge(changes),
             // Fails where SQLite has rolled back the whole transaction, as for a full disk: then the
             // whole group fails.
-            sqlx::query("ROLLBACK TO write")
-                .execute(&mut *connection)
-                .await?;
+            None => {
+                sqlx::query("ROLLBACK TO write")
+                    .execute(&mut *connection)
+                    .await?;
+            }
         }
         sqlx::query("RELEASE write")
             .execute(&mut *connection)
             .await?;
     }
+    counts.write(connection).await?;
     sqlx::query("COMMIT").execute(&mut *connection).await?;
     Ok(())
 }

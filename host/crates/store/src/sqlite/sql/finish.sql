@@ -18,4 +18,4 @@ CROSS JOIN job_live j ON j.id = unhex(f.value ->> 'id') AND j.lease_token IS f.v
 WHERE true;
 DELETE FROM job_live
 WHERE id IN (SELECT d.id FROM json_each(?1) f CROSS JOIN job_done d ON d.id = unhex(f.value ->> 'id'))
-RETURNING id, chain_id, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed;
+RETURNING id, chain_id, type_id, state, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed;
