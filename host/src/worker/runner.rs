@@ -17,6 +17,7 @@ use super::Shared;
 use super::admission::{Admitted, Place};
 use super::health::{Sign, fault_text};
 use super::settler::Ended;
+use super::statistic::Seen;
 use crate::catalogue::{Catalogue, Entry, StartError, Version};
 
 /// The failure of an attempt in which the host panicked.
@@ -32,6 +33,7 @@ pub async fn run(
     place: Option<Place>,
 ) {
     let (id, token) = (job.id, job.token);
+    let seen = shared.statistics.claimed(&job);
     let (memory, no_room) = match place {
         Some(place) => admit(&shared, place, &signal).await,
         None => (None, None),
@@ -50,7 +52,7 @@ pub async fn run(
                 error!(job = %id, lease = %token, "the host panicked while it ran this job: the attempt fails");
                 not_started(OutcomeKind::FailedRetryable, PANICKED)
             });
-            Some(settle(job, report, version, descendants_max))
+            Some(settle(job, report, version, descendants_max, seen))
         }
         // Claims name types of the catalogue, and types are never removed.
         None => {
@@ -237,7 +239,13 @@ fn sign(job: &ClaimedJob, version: Version<'_>, decision: &Transition) -> Option
     })
 }
 
-fn settle(job: ClaimedJob, report: Report, version: Version<'_>, descendants_max: u64) -> Ended {
+fn settle(
+    job: ClaimedJob,
+    report: Report,
+    version: Version<'_>,
+    descendants_max: u64,
+    seen: Seen,
+) -> Ended {
     let spec = version.spec;
     let past = Past {
         attempt: job.attempt,
@@ -290,5 +298,6 @@ fn settle(job: ClaimedJob, report: Report, version: Version<'_>, descendants_max
         settlement,
         overtaken,
         sign,
+        seen,
     }
 }

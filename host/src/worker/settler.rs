@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use super::health::Sign;
+use super::statistic::Seen;
 use super::{Phase, Shared};
 
 /// The most settlements in one transaction.
@@ -29,6 +30,8 @@ pub struct Ended {
     pub overtaken: Option<Next>,
     /// What the attempt says of its component, where it says anything.
     pub sign: Option<Sign>,
+    /// What it adds to the statistics.
+    pub seen: Seen,
 }
 
 /// Writes settlements until every sender is gone.
@@ -91,7 +94,7 @@ fn start_size(job: &NewJob) -> usize {
 async fn write(shared: &Shared, ended: Vec<Ended>) {
     let (batch, beside): (Vec<_>, Vec<_>) = ended
         .into_iter()
-        .map(|ended| (ended.settlement, (ended.overtaken, ended.sign)))
+        .map(|ended| (ended.settlement, (ended.overtaken, ended.sign, ended.seen)))
         .unzip();
     let answers = match send(shared, &batch).await {
         Ok(answers) => answers,
@@ -99,11 +102,12 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
         // what is good in it must not be lost with the rest.
         Err(error) if batch.len() > 1 => {
             warn!(%error, settlements = batch.len(), "a batch failed: writing one by one");
-            for (settlement, (overtaken, sign)) in batch.into_iter().zip(beside) {
+            for (settlement, (overtaken, sign, seen)) in batch.into_iter().zip(beside) {
                 let ended = Ended {
                     settlement,
                     overtaken,
                     sign,
+                    seen,
                 };
                 Box::pin(write(shared, vec![ended])).await;
             }
@@ -122,21 +126,41 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
     {
         shared.signals.promote.notify_one();
     }
+    let heard = batch.into_iter().zip(beside).zip(answers);
+    let again = conclude(shared, heard);
+    if !again.is_empty() {
+        Box::pin(write(shared, again)).await;
+    }
+}
+
+/// Takes the store's answers to settlements. Returns what is to be written in the place of some.
+fn conclude(
+    shared: &Shared,
+    heard: impl Iterator<Item = ((Settlement, (Option<Next>, Option<Sign>, Seen)), Settled)>,
+) -> Vec<Ended> {
     let mut again = Vec::new();
-    for ((settlement, (overtaken, sign)), answer) in batch.into_iter().zip(beside).zip(answers) {
+    let mut statistics = shared.statistics.gathered();
+    for ((settlement, (overtaken, sign, seen)), answer) in heard {
         match (answer, overtaken) {
             // Only what is on record counts.
-            (Settled::Written, _) => sign.into_iter().for_each(|sign| shared.health.note(sign)),
-            (Settled::Stale, _) => warn!(
-                job = %settlement.job, lease = %settlement.token, outcome = %settlement.outcome,
-                "stale settlement: the job is no longer this lease's; its effects are dropped"
-            ),
+            (Settled::Written, _) => {
+                sign.into_iter().for_each(|sign| shared.health.note(sign));
+                statistics.settled(seen, &settlement);
+            }
+            (Settled::Stale, _) => {
+                statistics.stale(seen);
+                warn!(
+                    job = %settlement.job, lease = %settlement.token, outcome = %settlement.outcome,
+                    "stale settlement: the job is no longer this lease's; its effects are dropped"
+                );
+            }
             (Settled::Overtaken(reason), Some(next)) => {
                 info!(job = %settlement.job, reason, "settlement overtaken: another attempt is told of the limit");
                 again.push(Ended {
                     settlement: failed(settlement, next, OutcomeKind::FailedRetryable, &reason),
                     overtaken: None,
                     sign: None,
+                    seen,
                 });
             }
             (Settled::Refused(reason) | Settled::Overtaken(reason), _) if is_bare(&settlement) => {
@@ -148,13 +172,12 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
                     settlement: refused(settlement, &reason),
                     overtaken: None,
                     sign: None,
+                    seen,
                 });
             }
         }
     }
-    if !again.is_empty() {
-        Box::pin(write(shared, again)).await;
-    }
+    again
 }
 
 /// Whether nothing is left of a settlement that could be left out.
@@ -228,7 +251,7 @@ async fn send(shared: &Shared, batch: &[Settlement]) -> Result<Vec<Settled>, Sto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hardstop_domain::{ChainId, JobId, LeaseToken, Lineage, SessionId, Usage};
+    use hardstop_domain::{ChainId, JobId, LeaseToken, Lineage, SessionId, TypeId, Usage};
     use uuid::Uuid;
 
     fn completed(bytes: usize) -> Settlement {
@@ -277,6 +300,10 @@ mod tests {
                 settlement: completed(bytes),
                 overtaken: None,
                 sign: None,
+                seen: Seen {
+                    type_id: TypeId(1),
+                    wait_us: 0,
+                },
             })
             .into();
         let mut sizes = Vec::new();
