@@ -22,7 +22,8 @@ use std::sync::{Arc, RwLock};
 
 use hardstop_domain::{Digest, Limits, TypeName};
 use hardstop_store::{
-    Acting, ActiveType, Component, Deployment, NewDeployment, Session, Store, UsageSample,
+    Acting, ActiveType, Component, Deployment, NewDeployment, OldestReady, Session, StateCount,
+    StatisticPoint, StatisticQuery, Store, UsageSample,
 };
 
 pub use audit::json_lines;
@@ -158,6 +159,21 @@ impl Service {
     /// Every open session.
     pub async fn sessions(&self) -> Result<Vec<Session>, Error> {
         Ok(self.store.sessions().await?)
+    }
+
+    /// How many jobs of each type are in each state.
+    pub async fn counts(&self) -> Result<Vec<StateCount>, Error> {
+        Ok(self.store.counts().await?)
+    }
+
+    /// Of each type that has a ready job, the one that waits longest.
+    pub async fn oldest_ready(&self) -> Result<Vec<OldestReady>, Error> {
+        Ok(self.store.oldest_ready().await?)
+    }
+
+    /// What attempts came to, step by step.
+    pub async fn statistics(&self, query: &StatisticQuery) -> Result<Vec<StatisticPoint>, Error> {
+        Ok(self.store.statistics(query).await?)
     }
 
     /// Sends what is still to be sent, and closes.

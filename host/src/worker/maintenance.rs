@@ -55,6 +55,9 @@ pub async fn rescue(shared: Arc<Shared>) {
                         state = %job.state, "rescued a job from a dead session"
                     );
                 }
+                for job in &rescued {
+                    shared.statistics.gathered().rescued(job.type_id);
+                }
                 if !rescued.is_empty() {
                     shared.signals.claim.notify_one();
                     continue;

@@ -10,7 +10,7 @@
 //!
 //! Beside them the session renews the lease and learns what it no longer holds, and the maintenance
 //! loops promote, rescue, refresh and forget; schedules are fired and pauses ended at their time; what
-//! ended badly is told to the store.
+//! ended badly is told to the store, and what all attempts came to is counted.
 //! Nothing here holds a transaction, and no guest runs on the
 //! threads that these loops run on.
 //!
@@ -34,6 +34,7 @@ mod schedule;
 mod session;
 mod settler;
 mod slot;
+mod statistic;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -46,7 +47,7 @@ use hardstop_store::{Listener, Store, StoreError, Wake};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::catalogue::{Catalogue, Entry};
 use crate::config::WorkerConfig;
@@ -61,6 +62,7 @@ use pace::Pace;
 use running::Running;
 use session::Lease;
 use slot::Slots;
+use statistic::Statistics;
 
 /// Settlements that may wait for the settler. Beyond it runners wait, and so do their slots.
 const SETTLEMENT_QUEUE: usize = 2_048;
@@ -99,6 +101,7 @@ struct Shared {
     pace: Pace,
     warnings: Warnings,
     health: Health,
+    statistics: Statistics,
     admission: Admission,
     /// The lease; none while this worker cannot be sure of it.
     lease: watch::Sender<Option<Arc<Lease>>>,
@@ -233,6 +236,7 @@ impl Worker {
             pace: Pace::new(config.prefetch_max),
             warnings: Warnings::default(),
             health: Health::default(),
+            statistics: Statistics::default(),
             admission: Admission::new(Budget::new(config.memory_budget)),
             lease: watch::Sender::new(Some(Arc::clone(&lease))),
             phase: watch::Sender::new(Phase::Working),
@@ -262,6 +266,7 @@ impl Worker {
         loops.spawn(pause::end(Arc::clone(&shared)));
         loops.spawn(retention::retain(Arc::clone(&shared)));
         loops.spawn(health::watch(Arc::clone(&shared)));
+        loops.spawn(statistic::keep(Arc::clone(&shared), session));
         loops.spawn(hear(Arc::clone(&shared), listener));
         let settler = tokio::spawn(settler::run(Arc::clone(&shared), settlement_queue));
         let claimer = tokio::spawn(claimer::run(Arc::clone(&shared), settlements));
@@ -276,6 +281,9 @@ impl Worker {
         }
         shared.phase.send_replace(Phase::Leaving);
         loops.shutdown().await;
+        if let Err(error) = statistic::write(&shared, session).await {
+            debug!(%error, "cannot write the last statistics");
+        }
         let lease = shared.lease.borrow().clone();
         if let Some(lease) = lease {
             match shared.store.close_session(lease.session).await {

@@ -17,6 +17,7 @@ use super::admission::{Admitted, Place};
 use super::health::{Sign, fault_text};
 use super::settler::Ended;
 use super::slot::Waiting;
+use super::statistic::Seen;
 use crate::catalogue::{Catalogue, Entry, StartError, Version};
 
 /// The failure of an attempt in which the host panicked.
@@ -26,6 +27,7 @@ const PANICKED: &str = "the host panicked while it ran this attempt; this is a d
 pub async fn run(shared: &Shared, waiting: Waiting, settlements: &mpsc::Sender<Ended>) {
     let Waiting { mut job, stop, .. } = waiting;
     let (id, token) = (job.id, job.token);
+    let seen = shared.statistics.claimed(&job);
     let catalogue = shared.catalogue();
     // What it holds of the memory, until its settlement has been handed on.
     let mut memory = None;
@@ -48,7 +50,7 @@ pub async fn run(shared: &Shared, waiting: Waiting, settlements: &mpsc::Sender<E
                 error!(job = %id, lease = %token, "the host panicked while it ran this job: the attempt fails");
                 not_started(OutcomeKind::FailedRetryable, PANICKED)
             });
-            Some(settle(job, report, version, descendants_max))
+            Some(settle(job, report, version, descendants_max, seen))
         }
         // Claims name types of the catalogue, and types are never removed.
         None => {
@@ -228,7 +230,13 @@ fn sign(job: &ClaimedJob, version: Version<'_>, decision: &Transition) -> Option
     })
 }
 
-fn settle(job: ClaimedJob, report: Report, version: Version<'_>, descendants_max: u64) -> Ended {
+fn settle(
+    job: ClaimedJob,
+    report: Report,
+    version: Version<'_>,
+    descendants_max: u64,
+    seen: Seen,
+) -> Ended {
     let spec = version.spec;
     let past = Past {
         attempt: job.attempt,
@@ -281,5 +289,6 @@ fn settle(job: ClaimedJob, report: Report, version: Version<'_>, descendants_max
         settlement,
         overtaken,
         sign,
+        seen: Some(seen),
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
 
 use super::health::Sign;
+use super::statistic::Seen;
 use super::{Phase, Shared};
 
 /// The most settlements in one transaction.
@@ -32,6 +33,8 @@ pub struct Ended {
     pub overtaken: Option<Next>,
     /// What the attempt says of its component, where it says anything.
     pub sign: Option<Sign>,
+    /// What it adds to the statistics, where it was an attempt.
+    pub seen: Option<Seen>,
 }
 
 impl Ended {
@@ -41,6 +44,7 @@ impl Ended {
             settlement,
             overtaken: None,
             sign: None,
+            seen: None,
         }
     }
 }
@@ -152,7 +156,7 @@ fn start_size(job: &NewJob) -> usize {
 async fn write(shared: &Shared, ended: Vec<Ended>) {
     let (batch, beside): (Vec<_>, Vec<_>) = ended
         .into_iter()
-        .map(|ended| (ended.settlement, (ended.overtaken, ended.sign)))
+        .map(|ended| (ended.settlement, (ended.overtaken, ended.sign, ended.seen)))
         .unzip();
     let answers = match send(shared, &batch).await {
         Ok(answers) => answers,
@@ -160,11 +164,12 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
         // what is good in it must not be lost with the rest.
         Err(error) if batch.len() > 1 => {
             warn!(%error, settlements = batch.len(), "a batch failed: writing one by one");
-            for (settlement, (overtaken, sign)) in batch.into_iter().zip(beside) {
+            for (settlement, (overtaken, sign, seen)) in batch.into_iter().zip(beside) {
                 let ended = Ended {
                     settlement,
                     overtaken,
                     sign,
+                    seen,
                 };
                 Box::pin(write(shared, vec![ended])).await;
             }
@@ -183,32 +188,63 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
     {
         shared.signals.promote.notify_one();
     }
+    let heard = batch.into_iter().zip(beside).zip(answers);
+    let again = conclude(shared, heard);
+    if !again.is_empty() {
+        Box::pin(write(shared, again)).await;
+    }
+}
+
+/// Takes the store's answers to settlements. Returns what is to be written in the place of some.
+fn conclude(
+    shared: &Shared,
+    heard: impl Iterator<
+        Item = (
+            (Settlement, (Option<Next>, Option<Sign>, Option<Seen>)),
+            Settled,
+        ),
+    >,
+) -> Vec<Ended> {
     let mut again = Vec::new();
-    for ((settlement, (overtaken, sign)), answer) in batch.into_iter().zip(beside).zip(answers) {
+    let mut statistics = shared.statistics.gathered();
+    for ((settlement, (overtaken, sign, seen)), answer) in heard {
         match (answer, overtaken) {
             // Only what is on record counts.
-            (Settled::Written, _) => sign.into_iter().for_each(|sign| shared.health.note(sign)),
-            (Settled::Stale, _) => warn!(
-                job = %settlement.job, lease = %settlement.token, outcome = %settlement.outcome,
-                "stale settlement: the job is no longer this lease's; its effects are dropped"
-            ),
+            (Settled::Written, _) => {
+                sign.into_iter().for_each(|sign| shared.health.note(sign));
+                seen.into_iter()
+                    .for_each(|seen| statistics.settled(seen, &settlement));
+            }
+            (Settled::Stale, _) => {
+                seen.into_iter().for_each(|seen| statistics.stale(seen));
+                warn!(
+                    job = %settlement.job, lease = %settlement.token, outcome = %settlement.outcome,
+                    "stale settlement: the job is no longer this lease's; its effects are dropped"
+                );
+            }
             (Settled::Overtaken(reason), Some(next)) => {
                 info!(job = %settlement.job, reason, "settlement overtaken: another attempt is told of the limit");
                 let kind = OutcomeKind::FailedRetryable;
-                again.push(Ended::bare(failed(settlement, next, kind, &reason)));
+                let settlement = failed(settlement, next, kind, &reason);
+                again.push(Ended {
+                    seen,
+                    ..Ended::bare(settlement)
+                });
             }
             (Settled::Refused(reason) | Settled::Overtaken(reason), _) if is_bare(&settlement) => {
                 give_up(shared, &settlement, &reason);
             }
             (Settled::Refused(reason) | Settled::Overtaken(reason), _) => {
                 warn!(job = %settlement.job, reason, "settlement refused: the job fails with that");
-                again.push(Ended::bare(refused(settlement, &reason)));
+                let settlement = refused(settlement, &reason);
+                again.push(Ended {
+                    seen,
+                    ..Ended::bare(settlement)
+                });
             }
         }
     }
-    if !again.is_empty() {
-        Box::pin(write(shared, again)).await;
-    }
+    again
 }
 
 /// Whether nothing is left of a settlement that could be left out.

@@ -25,6 +25,7 @@ pub mod retry;
 pub mod schedule;
 pub mod scope;
 pub mod snooze;
+pub mod statistic;
 pub mod timestamp;
 pub mod transition;
 
@@ -46,5 +47,6 @@ pub use retry::RetryPolicy;
 pub use schedule::{Missed, Overlap, ScheduleName, ScheduleSpec, Timing, Zone};
 pub use scope::{Scope, Scopes};
 pub use snooze::SnoozePolicy;
+pub use statistic::{Histogram, Statistic};
 pub use timestamp::Timestamp;
 pub use transition::{LargerMemory, Next, Past, Transition, transition};

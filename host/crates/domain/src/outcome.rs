@@ -102,6 +102,14 @@ impl OutcomeKind {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 
+    /// Whether it is neither what the handler wanted nor an end that was asked for from outside.
+    pub fn is_failure(self) -> bool {
+        !matches!(
+            self,
+            Self::Completed | Self::Continued | Self::Snoozed | Self::Cancelled | Self::Interrupted
+        )
+    }
+
     /// The kebab-case name.
     pub fn name(self) -> &'static str {
         match self {

@@ -308,6 +308,28 @@ pub trait Store: Send + Sync + 'static {
     /// Every session that has not ended.
     async fn sessions(&self) -> Result<Vec<Session>, StoreError>;
 
+    // --- Counters and statistics ---
+
+    /// How many jobs of each type are in each state, by type and state: counters that each transaction keeps right, so
+    /// that no job is read. What is not named is 0.
+    async fn counts(&self) -> Result<Vec<StateCount>, StoreError>;
+    /// Of each type that has a ready job, the one that waits longest; by type.
+    async fn oldest_ready(&self) -> Result<Vec<OldestReady>, StoreError>;
+    /// Writes what a session has seen in minutes, in the place of what it wrote of them before. A minute that was over
+    /// for ten minutes must not be written any more: it may have been folded. Fails with [`StoreError::Invalid`] for two
+    /// rows of one type and minute, and for a time that is not the begin of one.
+    async fn put_statistics(
+        &self,
+        session: SessionId,
+        rows: &[TypeStatistic],
+    ) -> Result<(), StoreError>;
+    /// What attempts came to, one point for each step and type that has any, by time and type. Fails with
+    /// [`StoreError::UnknownType`], and with [`StoreError::Invalid`] for a step out of its range or too many of them.
+    async fn statistics(&self, query: &StatisticQuery) -> Result<Vec<StatisticPoint>, StoreError>;
+    /// Folds what counters and statistics have gathered, a bounded part, and forgets statistics that are older than
+    /// [`STATISTIC_KEPT`]. Changes nothing that can be seen but that. Any host may do it at any time.
+    async fn fold(&self) -> Result<(), StoreError>;
+
     // --- Tokens of the HTTP API ---
 
     /// Makes a token. Fails with [`StoreError::Invalid`] for a name, an actor, scopes or a time that cannot be.

@@ -28,7 +28,8 @@ macro_rules! migrations {
             "20261121181000_file",
             "20261121190000_deployments",
             "20261121200000_tokens",
-            "20261121201000_audit"
+            "20261121201000_audit",
+            "20261121210000_numbers"
         )
     };
     ($database:literal, $($name:literal),+) => {

@@ -111,6 +111,18 @@ impl JobRow {
     pub(crate) fn is_ready(&self) -> bool {
         self.delay_ms == 0 && self.not_before.is_none() && self.open_blockers == 0
     }
+
+    /// The state that it comes into where it is stored now. The statement says the same; here it is known without
+    /// reading the row again.
+    pub(crate) fn first_state(&self, now: Timestamp) -> State {
+        let due_at = now.0.saturating_add(self.delay_ms.saturating_mul(1_000));
+        let due_at = due_at.max(self.not_before.unwrap_or(0));
+        match self.open_blockers {
+            0 if due_at > now.0 => State::Scheduled,
+            0 => State::Ready,
+            _ => State::Blocked,
+        }
+    }
 }
 
 /// A deduplication key that a new chain asks for.

@@ -27,6 +27,7 @@ use crate::operation::pause::{ALL_TYPES, BeginPause, EndPause, EndPauses};
 use crate::operation::removal::{DeleteChain, Retain};
 use crate::operation::schedule::{self, Put};
 use crate::operation::settle::{Planned, Settle, types_named};
+use crate::operation::statistic::{Counts, Fold, Oldest, PutStatistics, Statistics};
 use crate::operation::token::{FindToken, PutToken, RevokeToken, Tokens, UsableTokens};
 use crate::operation::unblock::{Aftermath, Unblock};
 use crate::operation::{Operation, explain, list, read};
@@ -764,6 +765,34 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
         self.backend.run(read::Sessions).await
+    }
+
+    async fn counts(&self) -> Result<Vec<StateCount>, StoreError> {
+        self.backend.run(Counts).await
+    }
+
+    async fn oldest_ready(&self) -> Result<Vec<OldestReady>, StoreError> {
+        self.backend.run(Oldest).await
+    }
+
+    async fn put_statistics(
+        &self,
+        session: SessionId,
+        rows: &[TypeStatistic],
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.backend.run(PutStatistics::new(session, rows)?).await
+    }
+
+    async fn statistics(&self, query: &StatisticQuery) -> Result<Vec<StatisticPoint>, StoreError> {
+        let type_id = self.filtered(query.type_name.as_ref()).await?;
+        self.backend.run(Statistics::new(query, type_id)?).await
+    }
+
+    async fn fold(&self) -> Result<(), StoreError> {
+        self.backend.run(Fold).await
     }
 
     fn acting(&self, acting: Acting) -> Arc<dyn Store> {

@@ -5,6 +5,7 @@ pub(crate) mod deployment;
 pub(crate) mod pause;
 mod read;
 pub(crate) mod schedule;
+pub(crate) mod statistic;
 pub(crate) mod token;
 
 use hardstop_domain::outcome::Progress;
@@ -141,6 +142,7 @@ fn parse<T: DeserializeOwned>(text: &str, column: &'static str) -> Result<T, Sto
 pub(crate) struct Held {
     pub(crate) id: JobId,
     pub(crate) chain_id: ChainId,
+    pub(crate) type_id: TypeId,
     /// None once the lease has gone.
     pub(crate) token: Option<LeaseToken>,
     pub(crate) attempt: i16,
@@ -158,6 +160,7 @@ pub(crate) fn held(row: &impl View) -> Result<Held, StoreError> {
     Ok(Held {
         id: JobId(row.uuid("id")?),
         chain_id: ChainId(row.uuid("chain_id")?),
+        type_id: TypeId(row.int("type_id")?),
         token: row.token_option()?,
         attempt: row.int("attempt")?,
         run: row.int("run")?,

@@ -190,33 +190,46 @@ impl Fixture {
 
     /// Runs SQL past the store. `hardstop.` is left out on SQLite.
     pub async fn execute(&self, sql: &str) -> u64 {
+        let sql = self.sql(sql);
         match self.database {
             Database::Postgres => {
-                let schema = self.setting.options().schema;
-                let sql = match schema {
-                    Some(schema) => sql.replace("hardstop.", &format!("{schema}.")),
-                    None => sql.to_owned(),
-                };
                 let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
                 let done = connection.execute(AssertSqlSafe(sql)).await.unwrap();
                 done.rows_affected()
             }
             Database::Sqlite => {
-                let sql = sql.replace("hardstop.migration", "hardstop_migration");
-                let sql = sql.replace("hardstop.", "");
-                let mut connection = match self.url.strip_prefix(MEMORY) {
-                    Some(name) => SqliteConnectOptions::new()
-                        .vfs("memdb")
-                        .filename(format!("/hardstop-{name}"))
-                        .connect()
-                        .await
-                        .unwrap(),
-                    None => sqlx::SqliteConnection::connect(&self.url).await.unwrap(),
-                };
+                let mut connection = self.sqlite().await;
                 let done = connection.execute(AssertSqlSafe(sql)).await.unwrap();
                 connection.close().await.unwrap();
                 done.rows_affected()
             }
+        }
+    }
+
+    /// SQL as this database has it.
+    fn sql(&self, sql: &str) -> String {
+        match self.database {
+            Database::Postgres => match self.setting.options().schema {
+                Some(schema) => sql.replace("hardstop.", &format!("{schema}.")),
+                None => sql.to_owned(),
+            },
+            Database::Sqlite => {
+                let sql = sql.replace("hardstop.migration", "hardstop_migration");
+                sql.replace("hardstop.", "")
+            }
+        }
+    }
+
+    /// A connection past the store.
+    async fn sqlite(&self) -> sqlx::SqliteConnection {
+        match self.url.strip_prefix(MEMORY) {
+            Some(name) => SqliteConnectOptions::new()
+                .vfs("memdb")
+                .filename(format!("/hardstop-{name}"))
+                .connect()
+                .await
+                .unwrap(),
+            None => sqlx::SqliteConnection::connect(&self.url).await.unwrap(),
         }
     }
 
@@ -263,6 +276,60 @@ impl Fixture {
             ));
         }
         self.execute(&sql).await;
+        self.recount().await;
+    }
+
+    /// Sets the counters right after SQL that changed states past the store. On Postgres they are right already.
+    pub async fn recount(&self) {
+        if self.database == Database::Sqlite {
+            self.execute(
+                "DELETE FROM job_count; INSERT INTO job_count (type_id, state, count) SELECT type_id, state, count(*) \
+                 FROM (SELECT type_id, state FROM job_live UNION ALL SELECT type_id, state FROM job_done) \
+                 GROUP BY type_id, state",
+            )
+            .await;
+        }
+    }
+
+    /// Fails where the counters do not say what a count of all jobs does.
+    pub async fn check_counts(&self) {
+        let sql = "SELECT t.name AS name, CAST(c.state AS bigint) AS state, count(*) AS count \
+                   FROM (SELECT type_id, state FROM hardstop.job_live UNION ALL SELECT type_id, state FROM hardstop.job_done) c \
+                   JOIN hardstop.job_type t ON t.id = c.type_id GROUP BY t.name, c.state ORDER BY t.name, c.state";
+        let mut counted = self.rows(sql).await;
+        counted.sort();
+        let mut counters: Vec<(String, i64, i64)> = self
+            .store
+            .counts()
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|it| {
+                let state = i64::from(it.state.code());
+                (it.type_name.to_string(), state, it.count as i64)
+            })
+            .collect();
+        counters.sort();
+        assert_eq!(counters, counted, "the counters and the jobs");
+    }
+
+    /// Reads `name`, `state` and `count` past the store.
+    async fn rows(&self, sql: &str) -> Vec<(String, i64, i64)> {
+        match self.database {
+            Database::Postgres => {
+                let sql = self.sql(sql);
+                let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+                let query = sqlx::query_as(AssertSqlSafe(sql));
+                query.fetch_all(&mut connection).await.unwrap()
+            }
+            Database::Sqlite => {
+                let query = sqlx::query_as(AssertSqlSafe(self.sql(sql)));
+                let mut connection = self.sqlite().await;
+                let rows = query.fetch_all(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+                rows
+            }
+        }
     }
 
     /// Deploys types of these names and returns their numbers, in the same order.

@@ -84,13 +84,14 @@ impl Lent {
         let (shape, bytes) = self.look(&mut connection).await;
         let same = shape == self.shape && bytes <= BYTES_MAX;
         if same {
-            // A table refers to older ones.
+            // A table refers to older ones. What is deleted is counted.
             let empty = format!(
                 "DO $$ DECLARE item record; BEGIN \
                  FOR item IN SELECT oid::regclass AS name FROM pg_class \
                      WHERE relnamespace = '{schema}'::regnamespace AND relkind = 'r' AND relname <> 'migration' \
                      ORDER BY oid DESC \
                  LOOP EXECUTE 'DELETE FROM ' || item.name; END LOOP; \
+                 DELETE FROM {schema}.job_count; \
                  PERFORM setval(seqrelid, seqstart, false) FROM pg_sequence; \
                  END $$",
                 schema = self.schema

@@ -176,6 +176,7 @@ impl Model {
             }
             Rescued {
                 job: id,
+                type_id: self.jobs[&id].type_id,
                 session,
                 rescues,
                 state: self.jobs[&id].state,

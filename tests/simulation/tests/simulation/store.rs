@@ -364,6 +364,26 @@ impl Store for FaultyStore {
         not_simulated("release")
     }
 
+    async fn counts(&self) -> Result<Vec<StateCount>, StoreError> {
+        not_simulated("counts")
+    }
+
+    async fn oldest_ready(&self) -> Result<Vec<OldestReady>, StoreError> {
+        not_simulated("oldest_ready")
+    }
+
+    async fn put_statistics(&self, _: SessionId, _: &[TypeStatistic]) -> Result<(), StoreError> {
+        self.ask(Asked::Other, |_| (), |()| false).await
+    }
+
+    async fn statistics(&self, _: &StatisticQuery) -> Result<Vec<StatisticPoint>, StoreError> {
+        not_simulated("statistics")
+    }
+
+    async fn fold(&self) -> Result<(), StoreError> {
+        self.ask(Asked::Other, |_| (), |()| false).await
+    }
+
     async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
         not_simulated("sessions")
     }

@@ -233,6 +233,7 @@ impl Operation for Rescue {
             };
             rescued.push(Rescued {
                 job: held.id,
+                type_id: held.type_id,
                 session,
                 rescues,
                 state,

@@ -19,6 +19,7 @@ pub(crate) mod read;
 pub(crate) mod removal;
 pub(crate) mod schedule;
 pub(crate) mod settle;
+pub(crate) mod statistic;
 pub(crate) mod token;
 pub(crate) mod unblock;
 

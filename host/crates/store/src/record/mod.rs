@@ -9,6 +9,7 @@ mod external;
 mod pause;
 mod retention;
 mod schedule;
+mod statistic;
 mod token;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub use deployment::*;
 pub use pause::*;
 pub use retention::*;
 pub use schedule::*;
+pub use statistic::*;
 pub use token::*;
 
 pub use external::{Completion, Expired, ExternalAnswer, ExternalOutcome};
@@ -267,6 +269,8 @@ pub struct Heartbeat {
 pub struct Rescued {
     /// The job.
     pub job: JobId,
+    /// Its type.
+    pub type_id: TypeId,
     /// The session that held it.
     pub session: SessionId,
     /// How often this has happened to it, this time included.

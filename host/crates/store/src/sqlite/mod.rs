@@ -158,10 +158,8 @@ impl Sqlite {
             return self.write(operation).await;
         };
         let mut connection = readers.acquire().await?;
-        let mut transaction = SqliteTransaction {
-            connection: Connection::Driver(&mut connection),
-            now: writer::now(),
-        };
+        let mut transaction =
+            SqliteTransaction::new(Connection::Driver(&mut connection), writer::now());
         operation.run(&mut transaction).await
     }
 

@@ -30,11 +30,16 @@ pub async fn start_chains(
     sqlx::query("SAVEPOINT hardstop_start")
         .execute(&mut *connection)
         .await?;
-    let mut transaction = SqliteTransaction {
-        connection: Connection::Driver(&mut *connection),
-        now: now(),
-    };
-    let started = start(&mut transaction, chains).await;
+    let mut transaction = SqliteTransaction::new(Connection::Driver(&mut *connection), now());
+    let mut started = start(&mut transaction, chains).await;
+    let counts = transaction.counts;
+    if started.is_ok()
+        && let Err(error) = counts
+            .write(&mut Connection::Driver(&mut *connection))
+            .await
+    {
+        started = Err(error);
+    }
     if started.is_err() {
         sqlx::query("ROLLBACK TO hardstop_start")
             .execute(&mut *connection)

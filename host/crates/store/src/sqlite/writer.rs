@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use tokio::sync::oneshot;
 
 use super::statement::{Connection, Own, OwnOptions, sql};
-use super::transaction::SqliteTransaction;
+use super::transaction::{CountChanges, SqliteTransaction};
 use crate::error::Interpreter;
 use crate::operation::Operation;
 use crate::view::View;
@@ -33,8 +33,8 @@ pub(super) enum Letter {
 pub(super) trait Write: Send {
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool;
-    /// Runs it and keeps what came of it. Says whether it may be committed.
-    fn run(&mut self, connection: &mut Own, now: i64) -> bool;
+    /// Runs it and keeps what came of it. What it did to the counters, where it may be committed.
+    fn run(&mut self, connection: &mut Own, now: i64) -> Option<CountChanges>;
     /// Answers; `failure` is that of the transaction around it.
     fn answer(self: Box<Self>, failure: Option<&StoreError>);
 }
@@ -51,20 +51,11 @@ impl<O: Operation> Write for Call<O> {
         self.reply.is_closed()
     }
 
-    fn run(&mut self, connection: &mut Own, now: i64) -> bool {
-        let mut transaction = SqliteTransaction {
-            connection: Connection::Own(connection),
-            now,
-        };
-        // SQLite is called here and now: there is nothing to wait for.
-        let result = self.operation.run(&mut transaction).now_or_never();
-        let result = result.unwrap_or_else(|| {
-            let reason = "an operation waited for something inside its transaction";
-            Err(StoreError::Database(sqlx::Error::Protocol(
-                reason.to_owned(),
-            )))
-        });
-        self.result.insert(result).is_ok()
+    fn run(&mut self, connection: &mut Own, now: i64) -> Option<CountChanges> {
+        let mut transaction = SqliteTransaction::new(Connection::Own(connection), now);
+        let result = at_once(self.operation.run(&mut transaction));
+        let done = self.result.insert(result).is_ok();
+        done.then_some(transaction.counts)
     }
 
     fn answer(self: Box<Self>, failure: Option<&StoreError>) {
@@ -238,33 +229,46 @@ impl Writer {
             return Ok(self.data_version);
         };
         let mut connection = Connection::Own(connection);
-        let row = sql!("data_version")
-            .fetch_one(&mut connection)
-            .now_or_never();
-        row.map_or(Ok(self.data_version), |row| row?.int("data_version"))
+        at_once(sql!("data_version").fetch_one(&mut connection))?.int("data_version")
     }
+}
+
+/// The result of what calls SQLite here and now, and so has nothing to wait for.
+fn at_once<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    work.now_or_never().unwrap_or_else(|| {
+        let reason = "an operation waited for something inside its transaction";
+        Err(StoreError::Database(sqlx::Error::Protocol(
+            reason.to_owned(),
+        )))
+    })
 }
 
 /// One write needs no savepoint: its transaction is its own.
 fn alone(connection: &mut Own, write: &mut Box<dyn Write>) -> Result<(), StoreError> {
     connection.run("BEGIN IMMEDIATE")?;
     let end = match write.run(connection, now()) {
-        true => "COMMIT",
-        false => "ROLLBACK",
+        Some(counts) => {
+            at_once(counts.write(&mut Connection::Own(connection)))?;
+            "COMMIT"
+        }
+        None => "ROLLBACK",
     };
     connection.run(end)
 }
 
 fn together(connection: &mut Own, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
     connection.run("BEGIN IMMEDIATE")?;
+    let mut counts = CountChanges::default();
     for write in group {
         connection.run("SAVEPOINT write")?;
-        if !write.run(connection, now()) {
+        match write.run(connection, now()) {
+            Some(changes) => counts.merge(changes),
             // Fails where SQLite has rolled back the whole transaction, as for a full disk: then the
             // whole group fails.
-            connection.run("ROLLBACK TO write")?;
+            None => connection.run("ROLLBACK TO write")?,
         }
         connection.run("RELEASE write")?;
     }
+    at_once(counts.write(&mut Connection::Own(connection)))?;
     connection.run("COMMIT")
 }

@@ -12,6 +12,7 @@ pub(crate) mod pause;
 mod read;
 mod removal;
 pub(crate) mod schedule;
+pub(crate) mod statistic;
 pub(crate) mod token;
 
 use async_trait::async_trait;
@@ -42,6 +43,7 @@ pub(crate) trait Transaction:
     + pause::PauseStatements
     + deployment::DeploymentStatements
     + schedule::ScheduleStatements
+    + statistic::StatisticStatements
     + token::TokenStatements
     + audit::AuditStatements
     + DeadLetterStatements

@@ -26,6 +26,7 @@ mod retry;
 mod schedule;
 mod session;
 mod settle;
+mod statistic;
 mod token;
 mod wake;
 
@@ -47,12 +48,16 @@ macro_rules! suite {
     (@store $store:ident $($module:ident { $($case:ident),+ })+) => {$(
         mod $module {
             use crate::conformance::$module as cases;
-            use crate::fixture::{Setting, run};
+            use crate::fixture::{Fixture, Setting, run};
 
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    run(Setting::$store, cases::$case).await;
+                    run(Setting::$store, async |db: Fixture| {
+                        cases::$case(db.clone()).await;
+                        db.check_counts().await;
+                    })
+                    .await;
                 }
             )+
         }
@@ -74,6 +79,13 @@ suite! {
         requests_that_come_at_once_start_once,
         everything_that_is_made_is_made_once,
         keys_are_forgotten_after_a_day,
+    }
+    statistic {
+        counters_hold_while_sessions_work_at_once,
+        the_oldest_ready_job_is_found_in_any_priority,
+        what_a_session_saw_is_read_by_steps,
+        folding_loses_nothing,
+        statistics_that_cannot_be_are_refused,
     }
     token {
         a_token_is_found_until_it_is_revoked,

@@ -65,6 +65,7 @@ pub async fn is_bounded(db: Fixture) {
     db.deploy(["a"]).await;
     schedule(&db, 5_001, 0).await;
     db.execute("UPDATE hardstop.job_live SET state = 2").await;
+    db.recount().await;
     let promoted = db.store.promote_due().await.unwrap();
     assert_eq!(
         (promoted.count, promoted.next_due_in),
@@ -79,6 +80,7 @@ pub async fn two_at_once_promote_each_job_once(db: Fixture) {
     let other = db.another().await;
     schedule(&db, 500, 0).await;
     db.execute("UPDATE hardstop.job_live SET state = 2").await;
+    db.recount().await;
     let mut count = 0;
     while count < 500 {
         let (one, two) = tokio::join!(db.store.promote_due(), other.promote_due());

@@ -16,6 +16,7 @@ pub async fn gives_jobs_back_uncounted(db: Fixture) {
     let rescued = db.store.rescue().await.unwrap();
     let wanted = Rescued {
         job: id,
+        type_id: a,
         session,
         rescues: 1,
         state: State::Ready,
@@ -99,6 +100,7 @@ pub async fn discards_what_was_lost_too_often(db: Fixture) {
             db.store.rescue().await.unwrap(),
             [Rescued {
                 job: id,
+                type_id: a,
                 session,
                 rescues,
                 state

@@ -105,6 +105,7 @@ pub async fn every_change_that_makes_jobs_ready_is_heard(db: Fixture) {
     hear_any(&mut listener, &[Wake::Ready]).await;
 
     db.execute("UPDATE hardstop.job_live SET state = 2").await;
+    db.recount().await;
     db.store.promote_due().await.unwrap();
     hear_any(&mut listener, &[Wake::Ready]).await;
 }

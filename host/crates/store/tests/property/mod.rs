@@ -81,6 +81,12 @@ async fn case(
                     "after command {number}, {step:?}:\nthe model has {ours:#?}\n{name} has {theirs:#?}"
                 )));
             }
+            let [counters, counted] = world::counts(store, &looks).await;
+            if counters != counted {
+                return Err(TestCaseError::fail(format!(
+                    "after command {number}, {step:?}:\nthe counters of {name} say {counters:?}\nits jobs are {counted:?}"
+                )));
+            }
         }
         resolver.note(&wanted);
     }

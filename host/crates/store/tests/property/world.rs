@@ -1,5 +1,6 @@
 //! A side of the comparison: a store or the model, asked and looked at in the same words.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hardstop_domain::*;
@@ -101,6 +102,7 @@ impl World {
             "chain_key",
             "lineage",
             "session",
+            "job_count",
         ];
         let clean = tables.map(|table| format!("DELETE FROM hardstop.{table};"));
         db.execute(&clean.concat()).await;
@@ -442,6 +444,26 @@ async fn in_full_of(store: &Arc<dyn Store>, id: JobId) -> More {
         attempts: attempts.map(|a| (a.run, a.attempt, a.outcome)).collect(),
         chain: chain.into_iter().map(|job| (job.id, job.state)).collect(),
     }
+}
+
+/// How many jobs each type has in each state: what the counters of a store say, and what its jobs do.
+pub async fn counts(store: &World, seen: &[Seen]) -> [BTreeMap<(String, State), u64>; 2] {
+    let Side::Store(db) = &store.side else {
+        unreachable!("only stores have counters");
+    };
+    // Now and then, so that both what is folded and what is not is looked at.
+    if seen.len() % 3 == 0 {
+        db.store.fold().await.unwrap();
+    }
+    let counters = db.store.counts().await.unwrap().into_iter();
+    let counters = counters.map(|it| ((it.type_name.to_string(), it.state), it.count));
+    let mut counted = BTreeMap::new();
+    for job in seen {
+        *counted
+            .entry((job.type_name.clone(), job.state))
+            .or_default() += 1;
+    }
+    [counters.collect(), counted]
 }
 
 /// The first job that the two sides show differently.

@@ -35,4 +35,4 @@ WITH finished AS (
     UPDATE hardstop.chain_key SET open = false
     WHERE open AND chain_id = ANY (ARRAY(SELECT chain_id FROM finished WHERE keyed AND state <> 11))
 )
-SELECT id, chain_id, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed FROM finished
+SELECT id, chain_id, type_id, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed FROM finished

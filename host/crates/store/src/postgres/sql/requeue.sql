@@ -24,4 +24,4 @@ FROM (
         (SELECT clock_timestamp() AS now) c
 ) r
 WHERE j.id = r.id AND j.lease_token IS NOT DISTINCT FROM r.held
-RETURNING j.id, j.chain_id, j.lease_token, j.attempt, j.run, j.rescues, j.priority, j.claimed_at, j.blocking, j.keyed
+RETURNING j.id, j.chain_id, j.type_id, j.lease_token, j.attempt, j.run, j.rescues, j.priority, j.claimed_at, j.blocking, j.keyed

@@ -6,6 +6,7 @@ mod pause;
 mod read;
 mod removal;
 mod schedule;
+mod statistic;
 mod token;
 
 use async_trait::async_trait;

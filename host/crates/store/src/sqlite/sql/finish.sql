@@ -14,4 +14,4 @@ FROM job_live
 WHERE id = ?1 AND lease_token IS ?2;
 DELETE FROM job_live
 WHERE id = ?1 AND lease_token IS ?2
-RETURNING id, chain_id, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed;
+RETURNING id, chain_id, type_id, state, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed;

@@ -14,7 +14,7 @@ WHERE id IN (
            WHERE b.chain_id = d.chain_id
        )
 )
-RETURNING id;
+RETURNING type_id, state;
 DELETE FROM job_body
 WHERE id IN (SELECT unhex(value) FROM json_each(?1))
   AND id NOT IN (SELECT d.id FROM json_each(?1) i CROSS JOIN job_done d ON d.id = unhex(i.value))

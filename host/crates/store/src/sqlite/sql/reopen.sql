@@ -12,5 +12,5 @@ FROM job_done r
 JOIN job_body i ON i.id = r.id
 LEFT JOIN job_type t ON t.id = r.type_id
 WHERE r.id = ?1 AND r.state IN (12, 13)
-RETURNING id, chain_id, blockers, keyed;
+RETURNING id, chain_id, type_id, blockers, keyed, (SELECT d.state FROM job_done d WHERE d.id = ?1) AS state;
 DELETE FROM job_done WHERE id = ?1 AND id IN (SELECT id FROM job_live);

@@ -22,4 +22,4 @@ FROM (
     FROM json_each(?1)
 ) r
 WHERE job_live.id = r.id AND job_live.lease_token IS r.held
-RETURNING id, chain_id, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed
+RETURNING id, chain_id, type_id, state, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed

@@ -7,4 +7,4 @@ SET open_blockers = open_blockers - u.closed,
     deadline_at = CASE WHEN open_blockers = u.closed AND due_at <= ?2 THEN ?2 + deadline_ms * 1000 END
 FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS closed FROM json_each(?1)) u
 WHERE job_live.id = u.id AND state = 1
-RETURNING id, state
+RETURNING id, type_id, state

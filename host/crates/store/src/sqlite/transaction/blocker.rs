@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use hardstop_domain::{ChainId, JobId, State};
 
-use super::{SqliteTransaction, chain_list, hex, json, sql};
+use super::{SqliteTransaction, chain_list, counted, hex, json, sql};
 use crate::StoreError;
 use crate::record::{BLOCKER_OUTPUT_BYTES_MAX, BlockerResult};
 use crate::row::BlockerRow;
@@ -109,6 +109,10 @@ impl BlockerStatements for SqliteTransaction<'_> {
             .bind(self.now)
             .fetch_all(&mut self.connection)
             .await?;
+        for row in &rows {
+            let (type_id, state) = counted(row)?;
+            self.counts.moved(type_id, State::Blocked, state);
+        }
         all(&rows, |row| Ok((JobId(row.uuid("id")?), row.state()?)))
     }
 
@@ -125,11 +129,15 @@ impl BlockerStatements for SqliteTransaction<'_> {
     }
 
     async fn override_blockers(&mut self, job: JobId) -> Result<(), StoreError> {
-        sql!("override_blockers")
+        let rows = sql!("override_blockers")
             .bind(job.0)
             .bind(self.now)
-            .execute(&mut self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
+        for row in &rows {
+            let (type_id, state) = counted(row)?;
+            self.counts.moved(type_id, State::Blocked, state);
+        }
         Ok(())
     }
 
@@ -159,11 +167,16 @@ impl BlockerStatements for SqliteTransaction<'_> {
     }
 
     async fn hold_back(&mut self, job: JobId, open: i32) -> Result<(), StoreError> {
-        sql!("hold_back")
+        let rows = sql!("hold_back")
             .bind(job.0)
             .bind(open)
-            .execute(&mut self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
+        // It was reopened just now, and so is ready.
+        for row in &rows {
+            let (type_id, state) = counted(row)?;
+            self.counts.moved(type_id, State::Ready, state);
+        }
         Ok(())
     }
 

@@ -1,18 +1,22 @@
 //! The statements on SQLite. Row lists of the hot path are bound row by row, to a statement that was prepared once; others as
 //! one JSON text each, for SQLite has no arrays.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 mod dead_letter;
 mod deployment;
 mod pause;
 mod read;
 mod removal;
 mod schedule;
+mod statistic;
 mod token;
 
 use async_trait::async_trait;
-use hardstop_domain::{ChainId, Digest, JobId, LeaseToken, SessionId, State, TypeId, TypeName};
+use hardstop_domain::{
+    ChainId, Digest, JobId, LeaseToken, SessionId, State, Timestamp, TypeId, TypeName,
+};
 use serde::Serialize;
+use uuid::Uuid;
 
 mod audit;
 mod blocker;
@@ -26,6 +30,8 @@ use crate::row::{AttemptRow, ClosureRow, FinishRow, JobRow, RequeueRow};
 use crate::sqlite::statement::{Connection, sql, values};
 use crate::transaction::{Page, Transaction};
 use crate::view::{self, Claimed, Held, Reopened, View, all};
+pub(super) use statistic::CountChanges;
+use statistic::counted;
 
 /// A connection, inside a transaction or between two.
 pub(super) struct SqliteTransaction<'c> {
@@ -33,6 +39,18 @@ pub(super) struct SqliteTransaction<'c> {
     /// Microseconds since 1970, read once per operation. The database has no clock of its own; that of
     /// the machine is the same for every process that has the file open.
     pub(super) now: i64,
+    /// What its statements did to the number of jobs in each state. Whoever commits writes it.
+    pub(super) counts: CountChanges,
+}
+
+impl<'c> SqliteTransaction<'c> {
+    pub(super) fn new(connection: Connection<'c>, now: i64) -> Self {
+        Self {
+            connection,
+            now,
+            counts: CountChanges::default(),
+        }
+    }
 }
 
 fn json<T: Serialize + ?Sized>(rows: &T) -> Result<String, StoreError> {
@@ -50,18 +68,32 @@ fn chain_list(chains: &[ChainId]) -> Result<String, StoreError> {
 }
 
 impl SqliteTransaction<'_> {
+    /// Counts queued jobs off the states that they are in: a statement follows that puts them into others.
+    async fn uncount(&mut self, jobs: &[Uuid]) -> Result<(), StoreError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let rows = sql!("queued")
+            .bind(hex_list(jobs.iter().copied())?)
+            .fetch_all(&mut self.connection)
+            .await?;
+        for row in &rows {
+            let (type_id, state) = counted(row)?;
+            self.counts.add(type_id, state, -1);
+        }
+        Ok(())
+    }
+
     /// What follows where the end of jobs closes chains.
     async fn close_chains(
         &mut self,
-        rows: &[&FinishRow],
+        states: &HashMap<JobId, State>,
         finished: &[Held],
     ) -> Result<(), StoreError> {
-        let states: HashMap<JobId, i16> =
-            rows.iter().map(|row| (JobId(row.id), row.state)).collect();
         let closed = || {
             finished
                 .iter()
-                .filter(|held| states.get(&held.id) != Some(&State::Continued.code()))
+                .filter(|held| states.get(&held.id) != Some(&State::Continued))
         };
         let keyed: Vec<ChainId> = closed()
             .filter(|held| held.keyed)
@@ -78,7 +110,7 @@ impl SqliteTransaction<'_> {
             .map(|held| ClosureRow {
                 chain_id: held.chain_id.0,
                 job_id: held.id.0,
-                state: states.get(&held.id).copied().unwrap_or_default(),
+                state: states.get(&held.id).map_or(0, |state| state.code()),
             })
             .collect();
         if !closures.is_empty() {
@@ -93,12 +125,12 @@ impl SqliteTransaction<'_> {
 }
 
 /// Ids as JSON holds them.
-fn hexes(ids: impl Iterator<Item = uuid::Uuid>) -> Vec<String> {
+fn hexes(ids: impl Iterator<Item = Uuid>) -> Vec<String> {
     ids.map(|id| id.simple().to_string()).collect()
 }
 
 /// Ids as a JSON list.
-fn hex_list(ids: impl Iterator<Item = uuid::Uuid>) -> Result<String, StoreError> {
+fn hex_list(ids: impl Iterator<Item = Uuid>) -> Result<String, StoreError> {
     json(&hexes(ids))
 }
 
@@ -134,6 +166,10 @@ impl Transaction for SqliteTransaction<'_> {
         sql!("insert")
             .for_each(rows.iter().map(values).collect(), &mut self.connection)
             .await?;
+        for row in rows {
+            let state = row.first_state(Timestamp(self.now));
+            self.counts.add(TypeId(row.type_id), state, 1);
+        }
         Ok(())
     }
 
@@ -156,7 +192,11 @@ impl Transaction for SqliteTransaction<'_> {
             .bind(i64::from(largest.unwrap_or(0)))
             .fetch_all(&mut self.connection)
             .await?;
-        view::claim(&rows)
+        let claimed = view::claim(&rows)?;
+        for job in &claimed.jobs {
+            self.counts.moved(job.type_id, State::Ready, State::Running);
+        }
+        Ok(claimed)
     }
 
     async fn heartbeat(&mut self, session: SessionId) -> Result<bool, StoreError> {
@@ -208,9 +248,22 @@ impl Transaction for SqliteTransaction<'_> {
         let finished = sql!("finish")
             .for_each(rows.iter().map(values).collect(), &mut self.connection)
             .await?;
+        for row in &finished {
+            let (type_id, state) = counted(row)?;
+            self.counts.add(type_id, state, -1);
+        }
         let finished = all(&finished, view::held)?;
+        let states: HashMap<JobId, State> = rows
+            .iter()
+            .filter_map(|row| Some((JobId(row.id), State::from_code(row.state)?)))
+            .collect();
+        for held in &finished {
+            if let Some(state) = states.get(&held.id) {
+                self.counts.add(held.type_id, *state, 1);
+            }
+        }
         if finished.iter().any(|held| held.blocking || held.keyed) {
-            self.close_chains(rows, &finished).await?;
+            self.close_chains(&states, &finished).await?;
         }
         Ok(finished)
     }
@@ -219,11 +272,24 @@ impl Transaction for SqliteTransaction<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
+        let (leased, queued): (Vec<&RequeueRow>, Vec<_>) =
+            rows.iter().copied().partition(|row| row.held.is_some());
+        // Those without a lease may be in any state but running.
+        let queued: Vec<Uuid> = queued.iter().map(|row| row.id).collect();
+        self.uncount(&queued).await?;
+        let leased: HashSet<Uuid> = leased.iter().map(|row| row.id).collect();
         let rows = sql!("requeue")
             .bind(json(rows)?)
             .bind(self.now)
             .fetch_all(&mut self.connection)
             .await?;
+        for row in &rows {
+            let (type_id, state) = counted(row)?;
+            if leased.contains(&row.uuid("id")?) {
+                self.counts.add(type_id, State::Running, -1);
+            }
+            self.counts.add(type_id, state, 1);
+        }
         all(&rows, view::held)
     }
 
@@ -300,12 +366,16 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     async fn promote(&mut self, limit: i64) -> Result<u64, StoreError> {
-        let done = sql!("promote")
+        let rows = sql!("promote")
             .bind(limit)
             .bind(self.now)
-            .execute(&mut self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
-        Ok(done)
+        for row in &rows {
+            let (type_id, state) = counted(row)?;
+            self.counts.moved(type_id, State::Scheduled, state);
+        }
+        Ok(rows.len() as u64)
     }
 
     async fn next_due(&mut self) -> Result<Option<i64>, StoreError> {
@@ -340,6 +410,10 @@ impl Transaction for SqliteTransaction<'_> {
             .bind(self.now)
             .fetch_all(&mut self.connection)
             .await?;
+        if let Some(row) = rows.first() {
+            let (type_id, state) = counted(row)?;
+            self.counts.moved(type_id, state, State::Ready);
+        }
         rows.first().map(view::reopened).transpose()
     }
 

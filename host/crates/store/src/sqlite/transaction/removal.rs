@@ -2,9 +2,10 @@ use async_trait::async_trait;
 use hardstop_domain::{ChainId, JobId, State, Timestamp};
 use uuid::Uuid;
 
-use super::{SqliteTransaction, hex_list, hexes, json, sql};
+use super::{SqliteTransaction, counted, hex_list, hexes, json, sql};
 use crate::StoreError;
 use crate::row::least_id;
+use crate::sqlite::statement::Row;
 use crate::transaction::{ChainJob, RemovalStatements};
 use crate::view::{self, View, all};
 
@@ -13,6 +14,15 @@ impl SqliteTransaction<'_> {
     fn ago(&self, age_us: i64) -> (i64, Uuid) {
         let at = self.now.saturating_sub(age_us);
         (at, least_id(Timestamp(at)))
+    }
+
+    /// Counts jobs off that are no more.
+    fn gone(&mut self, rows: &[Row]) -> Result<(), StoreError> {
+        for row in rows {
+            let (type_id, state) = counted(row)?;
+            self.counts.add(type_id, state, -1);
+        }
+        Ok(())
     }
 }
 
@@ -58,11 +68,11 @@ impl RemovalStatements for SqliteTransaction<'_> {
             "chains": hexes(chains.iter().map(|id| id.0)),
             "jobs": hexes(jobs.iter().map(|id| id.0)),
         });
-        sql!("delete_chains")
+        let rows = sql!("delete_chains")
             .bind(json(&lists)?)
-            .execute(&mut self.connection)
+            .fetch_all(&mut self.connection)
             .await?;
-        Ok(())
+        self.gone(&rows)
     }
 
     async fn retain_lock(&mut self) -> Result<bool, StoreError> {
@@ -112,6 +122,7 @@ impl RemovalStatements for SqliteTransaction<'_> {
             .bind(hex_list(jobs.iter().map(|id| id.0))?)
             .fetch_all(&mut self.connection)
             .await?;
+        self.gone(&rows)?;
         Ok(rows.len() as u64)
     }
 
