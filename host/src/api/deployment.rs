@@ -9,10 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Caller;
+use super::body::UPLOAD_BYTES_MAX;
 use super::extract::{Path, Query};
 use super::problem::Problem;
 use super::route::{Created, Routes};
-use super::upload::{UPLOAD_BYTES_MAX, Upload, refused};
+use super::upload::{Upload, refused};
 use super::{Api, Deployer};
 use crate::deploy;
 use crate::error::Kind;

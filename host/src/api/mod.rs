@@ -9,6 +9,7 @@
 
 mod access;
 mod audit;
+mod body;
 mod chain;
 mod component;
 mod cursor;
@@ -42,6 +43,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::Config;
 use crate::error::Kind;
 use crate::service::Service;
+use body::BodyBudget;
 use problem::Problem;
 use route::Routes;
 pub use server::{Server, ServerConfig};
@@ -58,6 +60,8 @@ pub struct Api {
     deployer: Arc<Deployer>,
     /// How many more jobs may be followed.
     followers: Arc<Semaphore>,
+    /// What bodies may have together.
+    bodies: Arc<BodyBudget>,
     /// Whether the server ends: what goes on by itself ends then.
     stopping: watch::Receiver<bool>,
 }
@@ -119,15 +123,17 @@ pub fn router(
     let api = Api {
         service,
         is_loopback,
+        bodies: Arc::new(BodyBudget::new(deployer.config.serve.body_budget_bytes)),
         deployer: Arc::new(deployer),
         followers: Arc::new(Semaphore::new(follow::FOLLOWERS_MAX)),
         stopping,
     };
+    let metered = from_fn_with_state(api.clone(), body::metered);
     let known = from_fn_with_state(api.clone(), access::authenticate);
     let router = Router::new()
         .nest(
             PREFIX,
-            routes.layer(known).merge(document::route(&document)),
+            routes.layer(metered).layer(known).merge(document::route(&document)),
         )
         .merge(health::routes())
         .fallback(|| async {

@@ -99,7 +99,7 @@ kinds! {
     WrongCompletionToken "wrong-completion-token" 403 "The completion token is not the job's"
     /// The idempotency key was used before, for another request.
     IdempotencyKeyReused "idempotency-key-reused" 422 "The idempotency key belongs to another request"
-    /// The server has as many requests as it takes.
+    /// The server has as many requests, or bytes of them, as it takes. The same request may succeed later: see `Retry-After`.
     Overloaded "overloaded" 503 "The server is busy"
     /// The request took longer than it may. Whether it had an effect is not known.
     RequestTimeout "request-timeout" 504 "The request took too long"
