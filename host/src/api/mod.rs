@@ -8,28 +8,28 @@
 //! handlers' own types. An error is a [`problem::Problem`], whose kinds are one table: [`crate::error::Kind`].
 
 mod access;
-mod audit;
+pub(crate) mod audit;
 mod body;
-mod chain;
+pub(crate) mod chain;
 mod component;
-mod cursor;
-mod dead_letter;
-mod deployment;
+pub(crate) mod cursor;
+pub(crate) mod dead_letter;
+pub(crate) mod deployment;
 pub mod document;
 mod extract;
 mod follow;
 mod guard;
 mod health;
 mod idempotency;
-mod job;
-mod job_type;
-mod pause;
+pub(crate) mod job;
+pub(crate) mod job_type;
+pub(crate) mod pause;
 pub mod problem;
 mod route;
-mod schedule;
+pub(crate) mod schedule;
 mod server;
 mod session;
-mod token;
+pub(crate) mod token;
 mod upload;
 
 use std::sync::Arc;
@@ -133,7 +133,10 @@ pub fn router(
     let router = Router::new()
         .nest(
             PREFIX,
-            routes.layer(metered).layer(known).merge(document::route(&document)),
+            routes
+                .layer(metered)
+                .layer(known)
+                .merge(document::route(&document)),
         )
         .merge(health::routes())
         .fallback(|| async {

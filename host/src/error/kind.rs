@@ -1,5 +1,7 @@
 //! The kinds of errors: one table, which gives each its name for programs, its HTTP status and its title.
 
+use super::Exit;
+
 /// Makes the enum and its table, so that no kind can be without a row.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident $slug:literal $status:literal $title:literal)+) => {
@@ -18,6 +20,11 @@ macro_rules! kinds {
                 match self {
                     $(Self::$name => $slug,)+
                 }
+            }
+
+            /// The kind of a name.
+            pub fn from_slug(slug: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|kind| kind.slug() == slug)
             }
 
             /// The HTTP status.
@@ -117,6 +124,21 @@ kinds! {
 }
 
 impl Kind {
+    /// The exit code of a command that meets such an error.
+    pub const fn exit(self) -> Exit {
+        match self {
+            Self::Conflict | Self::KeyTaken | Self::WrongCompletionToken => Exit::Failed,
+            Self::WaitTimedOut => Exit::Timeout,
+            Self::Overloaded
+            | Self::RequestTimeout
+            | Self::SlowClient
+            | Self::DatabaseUnavailable
+            | Self::SchemaVersion
+            | Self::Internal => Exit::Environment,
+            _ => Exit::Usage,
+        }
+    }
+
     /// Whether only the host's log says more: the message may name machines, files or statements.
     pub const fn is_internal(self) -> bool {
         matches!(
