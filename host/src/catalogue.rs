@@ -305,8 +305,7 @@ pub fn check_output(spec: &TypeSpec, output: &str) -> Result<(), String> {
             format_size(limit)
         ));
     }
-    let value = serde_json::from_str(output)
-        .map_err(|error| format!("the output of `{name}` is not JSON: {error}"))?;
+    let value = serde_json::from_str(output).map_err(|error| output_not_json(name, &error))?;
     let validator = compile(&spec.output_schema)
         .map_err(|reason| format!("the output schema of `{name}` cannot be used: {reason}"))?;
     match first_error(&validator, &value) {
@@ -315,6 +314,11 @@ pub fn check_output(spec: &TypeSpec, output: &str) -> Result<(), String> {
             "the output of `{name}` does not match its schema: {reason}"
         )),
     }
+}
+
+/// Says that an output is not JSON.
+pub fn output_not_json(name: &TypeName, error: &serde_json::Error) -> String {
+    format!("the output of `{name}` is not JSON: {error}")
 }
 
 /// Compiles a schema. References are resolved inside the schema only: nothing is fetched.

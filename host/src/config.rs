@@ -28,6 +28,10 @@ pub const FILE_DEFAULT: &str = "hardstop.toml";
 const NO_CACHE: &str = "none";
 /// In `[retention]`: never removed.
 const FOREVER: &str = "forever";
+/// The least that bodies may have together: a JSON body of the largest size fits.
+const BODY_BUDGET_MIN: u64 = 32 << 20;
+/// The most.
+const BODY_BUDGET_MAX: u64 = 1 << 40;
 /// The shortest retention.
 const RETENTION_MIN: Duration = Duration::from_secs(1);
 
@@ -56,6 +60,23 @@ pub struct Config {
     pub cache_is_default: bool,
     /// The worker.
     pub worker: WorkerConfig,
+    /// The server: the table `[serve]`.
+    pub serve: ServeConfig,
+}
+
+/// How the HTTP API is served.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// How many bytes the bodies of all requests may have together, beyond the first 64 KiB of each.
+    pub body_budget_bytes: u64,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            body_budget_bytes: 256 << 20,
+        }
+    }
 }
 
 /// How a worker works.
@@ -128,6 +149,7 @@ impl Default for Config {
             compile: CompileConfig::default(),
             cache_is_default: false,
             worker: WorkerConfig::default(),
+            serve: ServeConfig::default(),
         }
     }
 }
@@ -148,7 +170,15 @@ struct File {
     compile: FileCompile,
     secrets: BTreeMap<SecretName, FileSecret>,
     worker: FileWorker,
+    serve: FileServe,
     retention: FileRetention,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileServe {
+    #[serde(with = "size_option")]
+    body_budget: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -367,6 +397,9 @@ impl Config {
             worker.scratch_dir = folder;
         }
         worker.retention = file.retention.over(worker.retention)?;
+        if let Some(bytes) = file.serve.body_budget {
+            config.serve.body_budget_bytes = bytes;
+        }
         config.check()?;
         Ok(config)
     }
@@ -411,6 +444,15 @@ impl Config {
         if !(10..=60_000).contains(&poll_ms) {
             return Err(Error::usage(format!(
                 "worker.poll_interval = {poll_ms}ms is not from 10ms to 60s"
+            )));
+        }
+        let budget = self.serve.body_budget_bytes;
+        if !(BODY_BUDGET_MIN..=BODY_BUDGET_MAX).contains(&budget) {
+            return Err(Error::usage(format!(
+                "serve.body_budget = {} is not from {} to {}",
+                format_size(budget),
+                format_size(BODY_BUDGET_MIN),
+                format_size(BODY_BUDGET_MAX)
             )));
         }
         self.compile
@@ -490,6 +532,9 @@ mod tests {
             [worker.quotas]
             thumbnail = 2
 
+            [serve]
+            body_budget = "64MiB"
+
             [retention]
             completed = "1d12h"
             discarded = "forever"
@@ -502,6 +547,7 @@ mod tests {
         assert_eq!(config.worker.memory_budget, Some(1 << 30));
         assert_eq!(config.worker.lease_duration, Duration::from_secs(5));
         assert_eq!(config.component_bytes_max, 8 << 20);
+        assert_eq!(config.serve.body_budget_bytes, 64 << 20);
         assert!(!config.allow.contains("chains"));
         let sandbox = config.sandbox(1);
         assert_eq!(sandbox.structure.get(Part::Nesting), 12);
@@ -577,6 +623,7 @@ mod tests {
                 "retention.cancelled = 500ms",
             ),
             ("[retention]\nfailed = '1d'", "failed"),
+            ("[serve]\nbody_budget = '1MiB'", "serve.body_budget = 1MiB"),
         ] {
             let error = Config::parse(text).expect_err(text);
             assert_eq!(error.exit, crate::error::Exit::Usage);

@@ -83,6 +83,8 @@ pub struct ManifestFile {
     pub path: PathBuf,
     /// What it says.
     pub manifest: Manifest,
+    /// The same as it is written.
+    pub text: String,
     source: Source,
 }
 
@@ -121,6 +123,7 @@ impl ManifestFile {
         Ok(Self {
             path,
             manifest,
+            text: text.to_owned(),
             source,
         })
     }
@@ -144,6 +147,34 @@ impl ManifestFile {
         bytes_max: u64,
     ) -> std::io::Result<Result<Vec<u8>, u64>> {
         self.source.read_within(&self.beside(path), bytes_max)
+    }
+
+    /// The files that it names beside the component, by the paths that it gives them.
+    pub fn read_named(&self) -> Result<BTreeMap<PathBuf, Vec<u8>>, Error> {
+        let mut named = BTreeMap::new();
+        for (name, asked) in self.manifest.types.iter().flatten() {
+            let in_manifest = |error: Error| {
+                let error = error.context(format!("[types.{name}]"));
+                error.context(format!("manifest {}", self.path.display()))
+            };
+            for (which, schema) in [
+                ("input", &asked.input_schema),
+                ("output", &asked.output_schema),
+            ] {
+                if let Some(Value::String(path)) = schema {
+                    let text = external::schema_file(self, which, path.as_ref());
+                    named.insert(path.into(), text.map_err(in_manifest)?.into_bytes());
+                }
+            }
+            let (_, mut contents) = self.read_files(&asked.files).map_err(in_manifest)?;
+            for (guest_path, path) in &asked.files {
+                named.insert(
+                    path.clone(),
+                    contents.remove(guest_path).unwrap_or_default(),
+                );
+            }
+        }
+        Ok(named)
     }
 
     /// What it says of a type: nothing, where it leaves `types` out.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use hardstop_domain::quantity::{format_duration_ms, format_size};
 use hardstop_domain::{LimitName, Limits, TypeSpec};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A field that is not the same on both sides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// Where it is, such as `limits.memory`.
     pub field: String,

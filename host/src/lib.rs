@@ -5,7 +5,7 @@
 //! layer over it, and a program can embed it.
 //!
 //! ```text
-//! start:  cli -> service -> domain decides -> store, one transaction -> wake
+//! start:  cli -> use_case -> service -> domain decides -> store, one transaction -> wake
 //! run:    worker claims a batch -> sandbox runs each -> Report
 //! settle: domain::transition(outcome, policy) -> store.settle(batch), fenced, one transaction
 //! ```
@@ -15,14 +15,17 @@
 pub mod api;
 pub mod catalogue;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod deploy;
 pub mod difference;
 pub mod error;
+pub mod local;
 pub mod memory;
 mod secret;
 pub mod service;
 pub mod telemetry;
+pub mod use_case;
 pub mod worker;
 
 pub use config::Config;

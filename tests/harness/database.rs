@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Said, guest, run, wait_for};
+use crate::{Said, Server, guest, run, wait_for};
 
 /// Names the Postgres to make databases on.
 const URL_VARIABLE: &str = "HARDSTOP_TEST_DATABASE_URL";
@@ -20,10 +20,20 @@ pub enum Kind {
     Sqlite,
     /// A database on the test server.
     Postgres,
+    /// A file, and `hardstop serve` before it, which answers every command that a server can answer.
+    Served,
+    /// The same with a database on the test server.
+    ServedPostgres,
 }
+
+/// The commands that no server answers.
+const OF_THE_MACHINE: [&str; 5] = ["migrate", "doctor", "worker", "serve", "run"];
 
 /// A database, migrated and gone with the test; and a folder to run commands in.
 pub struct Database {
+    /// What answers commands in its place, from the first on that it can answer.
+    server: OnceLock<Server>,
+    is_served: bool,
     folder: TempDir,
     url: String,
     drop_with: Option<(String, String)>,
@@ -70,25 +80,30 @@ impl Database {
     }
 
     fn in_turn(kind: Kind, turn: Turn) -> Self {
+        let is_served = matches!(kind, Kind::Served | Kind::ServedPostgres);
         match kind {
-            Kind::Sqlite => {
+            Kind::Sqlite | Kind::Served => {
                 let folder = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", folder.path().join("test.db").display());
                 Self {
+                    server: OnceLock::new(),
+                    is_served,
                     folder,
                     url,
                     drop_with: None,
                     _turn: turn,
                 }
             }
-            Kind::Postgres => {
+            Kind::Postgres | Kind::ServedPostgres => {
                 let server = std::env::var(URL_VARIABLE).unwrap_or_else(|_| {
                     panic!(
                         "no Postgres to test on: run `cargo xtask test`, which starts one, or set \
                          {URL_VARIABLE}"
                     )
                 });
-                Self::on_server(server, turn)
+                let mut database = Self::on_server(server, turn);
+                database.is_served = is_served;
+                database
             }
         }
     }
@@ -109,6 +124,8 @@ impl Database {
         sql(&server, &format!("CREATE DATABASE {name}"));
         let url = with_database(&server, &name);
         Self {
+            server: OnceLock::new(),
+            is_served: false,
             folder,
             url,
             drop_with: Some((server, name)),
@@ -126,14 +143,33 @@ impl Database {
         self.folder.path()
     }
 
-    /// Runs `hardstop` on it, to its end.
+    /// Runs `hardstop` on it, or on the server before it, to its end.
     pub fn run(&self, args: &[&str]) -> Said {
-        let args: Vec<&str> = args
-            .iter()
-            .copied()
-            .chain(["--database-url", &self.url])
-            .collect();
+        let place = self.place(args);
+        let place = place.each_ref().map(String::as_str);
+        let args: Vec<&str> = args.iter().copied().chain(place).collect();
         run(self.folder(), &args)
+    }
+
+    /// The flag that names it, or the server before it, for this command.
+    pub fn place(&self, args: &[&str]) -> [String; 2] {
+        if !self.is_served || OF_THE_MACHINE.contains(&args[0]) {
+            return ["--database-url".to_owned(), self.url.clone()];
+        }
+        let server = self.server.get_or_init(|| Server::start(self));
+        [
+            "--server".to_owned(),
+            format!("http://{}", server.address()),
+        ]
+    }
+
+    /// The flag by which a command says who it acts for, and the name that is then recorded: a server knows only the
+    /// token, and this one has none.
+    pub fn actor<'n>(&self, name: &'n str) -> (Vec<&'n str>, &'n str) {
+        match self.is_served {
+            true => (Vec::new(), "anybody"),
+            false => (vec!["--actor", name], name),
+        }
     }
 
     /// Runs `hardstop -o json` on it; it must end well.

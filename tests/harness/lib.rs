@@ -83,6 +83,8 @@ pub fn hardstop(folder: &Path, args: &[&str]) -> Command {
         .current_dir(folder)
         .args(args)
         .env_remove("HARDSTOP_DATABASE_URL")
+        .env_remove("HARDSTOP_SERVER")
+        .env_remove("HARDSTOP_TOKEN")
         .env_remove("HARDSTOP_CONFIG")
         .env_remove("HARDSTOP_LOG")
         // Each guest is compiled once for all tests.

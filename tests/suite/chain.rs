@@ -2,7 +2,7 @@
 
 use hardstop_tests::{Database, Kind, Worker};
 
-on_both!(
+both_ways!(
     waits_for_its_blockers,
     a_failed_blocker_cancels_runs_or_holds,
     a_key_starts_once,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hardstop_tests::{Database, Kind, Said, component, guest, hardstop, root, run};
 
-on_both!(
+both_ways!(
     a_bad_start_changes_nothing,
     types_and_components_are_shown,
     global_flags_and_formats

@@ -4,7 +4,7 @@
 use hardstop_tests::{Database, Kind, Worker, wait_for};
 use serde_json::Value;
 
-on_both!(
+both_ways!(
     are_found_replayed_and_followed,
     a_replay_needs_to_know_what_is_meant,
     an_export_is_json_lines,
@@ -77,16 +77,11 @@ fn are_found_replayed_and_followed(kind: Kind) {
     assert_eq!(ids(&list(&[])).len(), 3);
     assert_eq!(db.json(&["dead-letter", "replays"]), Value::Array(vec![]));
 
-    let did = db.json(&[
-        "dead-letter",
-        "replay",
-        "--type",
-        "fail",
-        "--note",
-        "the service is back",
-        "--actor",
-        "mara",
-    ]);
+    let (actor, mara) = db.actor("mara");
+    let mut args = vec!["dead-letter", "replay", "--type", "fail"];
+    args.extend(["--note", "the service is back"]);
+    args.extend(actor);
+    let did = db.json(&args);
     assert_eq!(did["jobs"], 2);
     let replay = did["replay"].as_str().unwrap();
     // Both fail again, and the replay tells.
@@ -96,11 +91,7 @@ fn are_found_replayed_and_followed(kind: Kind) {
     });
     assert_eq!(
         (&shown["actor"], &shown["note"], &shown["filter"]["type"]),
-        (
-            &"mara".into(),
-            &"the service is back".into(),
-            &"fail".into()
-        )
+        (&mara.into(), &"the service is back".into(), &"fail".into())
     );
     assert_eq!(ids(&shown["replayed"]), [&*fatal, &*patient]);
     assert_eq!(db.job(&patient)["attempts"].as_array().unwrap().len(), 6);

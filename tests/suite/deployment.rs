@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use hardstop_tests::{Database, Kind, Worker, component, wait_for};
 use serde_json::Value;
 
-on_both!(
+both_ways!(
     a_bad_deployment_is_quarantined_until_it_is_rolled_back,
     a_release_lets_the_same_component_run,
     a_canary_takes_its_share_and_ends_by_quarantine,
     a_canary_is_promoted,
     running_out_of_memory_is_answered_with_more_of_it_once,
+    larger_memory_is_within_what_the_host_has,
     deployments_are_listed_and_compared,
 );
 
@@ -306,6 +307,10 @@ fn running_out_of_memory_is_answered_with_more_of_it_once(kind: Kind) {
         assert_eq!(said.code, 2, "{types}: {said:?}");
         assert!(said.stderr.contains(expected), "{types}: {said:?}");
     }
+}
+
+fn larger_memory_is_within_what_the_host_has(kind: Kind) {
+    let db = Database::new(kind, &[]);
     std::fs::write(
         db.folder().join("hardstop.toml"),
         "[worker]\nmemory_budget = \"80MiB\"\n",

@@ -3,7 +3,7 @@
 use hardstop_tests::{Database, Kind, Worker, micros};
 use serde_json::Value;
 
-on_both!(
+both_ways!(
     says_why_a_job_is_not_running,
     says_where_a_job_ended,
     what_is_not_there_is_a_usage_error,

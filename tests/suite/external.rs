@@ -6,13 +6,13 @@ use std::process::Stdio;
 
 use hardstop_tests::{Database, Kind, Said, Worker, hardstop, wait_for};
 
-on_both!(
+both_ways!(
     an_approval_of_two_steps_ends_in_a_handler,
     an_approval_goes_on_once_another_is_given,
     what_is_wrong_with_a_completion_is_said,
     nobody_completes_it_by_its_deadline,
     a_manifest_that_contradicts_itself_is_refused,
-    twenty_thousand_lines_in_bounded_memory,
+    many_lines_in_bounded_memory,
     a_bad_line_ends_the_start,
 );
 
@@ -247,23 +247,18 @@ fn a_manifest_that_contradicts_itself_is_refused(kind: Kind) {
     }
 }
 
-fn twenty_thousand_lines_in_bounded_memory(kind: Kind) {
-    const LINES: usize = 20_000;
+fn many_lines_in_bounded_memory(kind: Kind) {
+    // 80 MB in all; fewer where they are sent to a server, which takes several times as long in a build for tests.
+    let count = if kind == Kind::Served { 1_200 } else { 20_000 };
     let db = Database::new(kind, &["plain"]);
-    // 80 MB in all.
     let text = format!("{{\"text\": \"{}\"}}\n", "x".repeat(4_000));
-    fs::write(db.folder().join("lines"), text.repeat(LINES)).unwrap();
+    fs::write(db.folder().join("lines"), text.repeat(count)).unwrap();
     // Its ids are read only after it has ended its work, so that its peak can be seen.
     let ids = fs::File::create(db.folder().join("ids")).unwrap();
-    let args = [
-        "start",
-        "echo",
-        "--inputs",
-        "lines",
-        "--database-url",
-        db.url(),
-    ];
+    let args = ["start", "echo", "--inputs", "lines"];
+    let place = db.place(&args);
     let mut child = hardstop(db.folder(), &args)
+        .args(place)
         .stdout(Stdio::from(ids))
         .spawn()
         .unwrap();
@@ -278,7 +273,7 @@ fn twenty_thousand_lines_in_bounded_memory(kind: Kind) {
     assert!(status.success());
     let ids = fs::read_to_string(db.folder().join("ids")).unwrap();
     let unique: std::collections::BTreeSet<&str> = ids.lines().collect();
-    assert_eq!(unique.len(), LINES);
+    assert_eq!(unique.len(), count);
     assert!((1_000..200 << 10).contains(&peak_kb), "{peak_kb} kB");
     assert_eq!(db.job(ids.lines().last().unwrap())["state"], "ready");
 }

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hardstop_tests::{Database, Kind, Worker};
 
-on_both!(
+both_ways!(
     completes_and_prints_its_output,
     is_retried_and_then_discarded,
     goes_on_as_a_chain,

@@ -22,10 +22,25 @@ macro_rules! on_both {
     };
 }
 
+/// The same, and `served::name`: each command is asked of a server before the database.
+macro_rules! both_ways {
+    ($($name:ident),+ $(,)?) => {
+        on_both!($($name),+);
+
+        mod served {
+            $(#[test]
+            fn $name() {
+                super::$name(hardstop_tests::Kind::Served);
+            })+
+        }
+    };
+}
+
 mod admission;
 mod api;
 mod chain;
 mod cli;
+mod client;
 mod command;
 mod crash;
 mod dead_letter;

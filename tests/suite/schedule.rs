@@ -6,7 +6,7 @@ use std::fs;
 use hardstop_tests::{Database, Kind, Said, Worker, micros, wait_for};
 use serde_json::Value;
 
-on_both!(
+both_ways!(
     an_interval_starts_its_chains_on_time,
     two_workers_fire_each_time_once,
     a_schedule_rests_and_goes_on,
@@ -279,15 +279,10 @@ fn what_is_shown(kind: Kind) {
 fn a_paused_type_waits_and_others_run(kind: Kind) {
     let db = Database::new(kind, &["plain"]);
     let _worker = Worker::start(&db, &[]);
-    db.run(&[
-        "pause",
-        "noop",
-        "--note",
-        "broken upstream",
-        "--actor",
-        "ada",
-    ])
-    .good();
+    let (actor, ada) = db.actor("ada");
+    let mut args = vec!["pause", "noop", "--note", "broken upstream"];
+    args.extend(actor);
+    db.run(&args).good();
     let waiting = db.start("noop", "{}");
     // The worker has looked for work since.
     db.run(&["start", "clock", "--wait", "--timeout", "30s"])
@@ -296,7 +291,7 @@ fn a_paused_type_waits_and_others_run(kind: Kind) {
     let pauses = db.json(&["pauses"]);
     assert_eq!(
         (&pauses[0]["type"], &pauses[0]["actor"], &pauses[0]["note"]),
-        (&"noop".into(), &"ada".into(), &"broken upstream".into())
+        (&"noop".into(), &ada.into(), &"broken upstream".into())
     );
     let types = db.json(&["type", "list"]);
     let paused: Vec<&Value> = types

@@ -123,11 +123,6 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Who it is, for records.
-    pub fn actor(&self) -> String {
-        self.access.actor.clone()
-    }
-
     /// What the caller may see of a job: its completion token is for those who may complete it.
     pub fn shown(&self, mut job: JobDetail) -> JobDetail {
         if !self.access.scopes.allow(Scope::Operate) {

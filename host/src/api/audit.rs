@@ -47,7 +47,7 @@ pub fn routes(routes: Routes) -> Routes {
 /// Which records to list.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Records {
+pub struct Records {
     /// Only by this actor.
     actor: Option<String>,
     /// Only this action.
@@ -58,12 +58,31 @@ struct Records {
     since: Option<Timestamp>,
     /// Only before this time.
     until: Option<Timestamp>,
+    /// Only records older than this one.
+    before: Option<AuditId>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// How many at the most.
     #[serde(default = "limit_default")]
     #[schemars(range(min = 1, max = 1000))]
     limit: u32,
+}
+
+impl Records {
+    /// The records that the query means.
+    pub fn of(query: &AuditQuery) -> Self {
+        let query = query.clone();
+        Self {
+            actor: query.actor,
+            action: query.action,
+            subject: query.subject,
+            since: query.since,
+            until: query.until,
+            before: query.before,
+            cursor: None,
+            limit: query.limit,
+        }
+    }
 }
 
 fn limit_default() -> u32 {
@@ -91,7 +110,8 @@ async fn list(
     Query(query): Query<Records>,
 ) -> Result<Json<Page<AuditRecord>>, Problem> {
     let list = List::new("audit", &query);
-    let before = list.read(query.cursor.as_deref())?.map(AuditId);
+    let before = query.before.map(|record| record.0);
+    let before = list.begin(query.cursor.as_deref(), before)?.map(AuditId);
     let limit = query.limit;
     let query = AuditQuery {
         actor: query.actor,

@@ -15,7 +15,7 @@ use super::route::{Created, Routes};
 use crate::error::Error;
 use crate::service::{
     ChainCancelled, ChainStart, ChainsDeleted, START_BATCH, StartRequest, StartedChain,
-    StartedNode, graph, too_many,
+    StartedNode, too_many,
 };
 
 pub fn routes(routes: Routes) -> Routes {
@@ -83,7 +83,7 @@ struct ChainPath {
 /// Which chains to list.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Chains {
+pub struct Chains {
     /// Only chains that began with this type.
     #[serde(rename = "type")]
     type_name: Option<TypeName>,
@@ -95,6 +95,8 @@ struct Chains {
     since: Option<Timestamp>,
     /// Only chains created before this time.
     until: Option<Timestamp>,
+    /// Only chains older than this one.
+    before: Option<ChainId>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// How many at the most.
@@ -103,34 +105,51 @@ struct Chains {
     limit: u32,
 }
 
+impl Chains {
+    /// The chains that the query means.
+    pub fn of(query: &ChainQuery) -> Self {
+        let query = query.clone();
+        Self {
+            type_name: query.type_name,
+            state: query.state,
+            key: query.key,
+            since: query.since,
+            until: query.until,
+            before: query.before,
+            cursor: None,
+            limit: query.limit,
+        }
+    }
+}
+
 fn limit_default() -> u32 {
     50
 }
 
 /// Chains to start together.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ChainStarts {
+pub struct ChainStarts {
     /// The chains.
     #[schemars(length(max = 1000))]
-    chains: Vec<ChainStart>,
+    pub chains: Vec<ChainStart>,
 }
 
 /// What was started, in the order in which it was asked for.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "{T}s")]
-struct StartedItems<T> {
+pub struct StartedItems<T> {
     /// The chains.
-    items: Vec<T>,
+    pub items: Vec<T>,
 }
 
 /// How to delete.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Deletion {
+pub struct Deletion {
     /// Delete the chains that wait for it too, and so on downwards.
     #[serde(default)]
-    cascade: bool,
+    pub cascade: bool,
 }
 
 async fn list(
@@ -138,7 +157,8 @@ async fn list(
     Query(query): Query<Chains>,
 ) -> Result<Json<Page<ChainSummary>>, Problem> {
     let list = List::new("chains", &query);
-    let before = list.read(query.cursor.as_deref())?.map(ChainId);
+    let before = query.before.map(|chain| chain.0);
+    let before = list.begin(query.cursor.as_deref(), before)?.map(ChainId);
     let query = ChainQuery {
         type_name: query.type_name,
         state: query.state,
@@ -156,13 +176,8 @@ async fn start(
     caller: Caller,
     Body(chain): Body<ChainStart>,
 ) -> Result<Created<StartedChain>, Problem> {
-    let types = [chain.type_name.clone()];
-    let started = caller.service.start(chain.request()?).await?;
-    let chains = caller
-        .service
-        .with_completions(&types, vec![started])
-        .await?;
-    let chain = chains
+    let started = caller.service.start_chains(vec![chain.request()?]).await?;
+    let chain = started
         .into_iter()
         .next()
         .ok_or_else(|| Error::environment("nothing was started"))?;
@@ -174,15 +189,15 @@ async fn start_bulk(
     caller: Caller,
     Body(starts): Body<ChainStarts>,
 ) -> Result<Created<StartedItems<StartedChain>>, Problem> {
-    let mut types = Vec::with_capacity(starts.chains.len());
+    if starts.chains.len() > START_BATCH {
+        return Err(too_many(starts.chains.len()).into());
+    }
     let mut requests: Vec<StartRequest> = Vec::with_capacity(starts.chains.len());
     for (index, chain) in starts.chains.into_iter().enumerate() {
-        types.push(chain.type_name.clone());
         let request = chain.request();
         requests.push(request.map_err(|error| error.context(format!("chains[{index}]")))?);
     }
-    let started = caller.service.start_batch(requests).await?;
-    let items = caller.service.with_completions(&types, started).await?;
+    let items = caller.service.start_chains(requests).await?;
     Ok(Created::without_place(StartedItems { items }))
 }
 
@@ -193,14 +208,8 @@ async fn start_graph(
     if starts.chains.len() > START_BATCH {
         return Err(too_many(starts.chains.len()).into());
     }
-    let graph = graph(starts.chains)?;
-    let names: Vec<String> = graph.iter().map(|node| node.name.clone()).collect();
-    let started = caller.service.start_graph(graph).await?;
-    let items = names.into_iter().zip(started);
-    let items = items.map(|(name, started)| StartedNode { name, started });
-    Ok(Created::without_place(StartedItems {
-        items: items.collect(),
-    }))
+    let items = caller.service.start_graph(starts.chains).await?;
+    Ok(Created::without_place(StartedItems { items }))
 }
 
 async fn show(caller: Caller, Path(path): Path<ChainPath>) -> Result<Json<ChainDetail>, Problem> {

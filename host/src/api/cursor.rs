@@ -7,7 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use crate::error::Kind;
 const CHECK_BYTES: usize = 8;
 
 /// A page of a list.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     /// The items.
@@ -34,11 +34,13 @@ pub struct List {
 }
 
 impl List {
-    /// The list of this name under these filters: a query, of which `cursor` and `limit` do not count.
+    /// The list of this name under these filters: a query, of which what chooses the page does not count.
     pub fn new(name: &'static str, filters: &impl Serialize) -> Self {
         let mut filters = serde_json::to_value(filters).unwrap_or_default();
         if let Some(query) = filters.as_object_mut() {
-            query.remove("cursor");
+            for of_page in ["cursor", "before", "after"] {
+                query.remove(of_page);
+            }
             query.remove("limit");
         }
         Self {
@@ -65,6 +67,22 @@ impl List {
         match check == self.check(key) {
             true => Ok(Some(key)),
             false => Err(unreadable()),
+        }
+    }
+
+    /// Where a page begins: behind what the cursor names, or behind this item.
+    pub fn begin(
+        &self,
+        cursor: Option<&str>,
+        behind: Option<Uuid>,
+    ) -> Result<Option<Uuid>, Problem> {
+        match (cursor, behind) {
+            (None, behind) => Ok(behind),
+            (cursor, None) => self.read(cursor),
+            (Some(_), Some(_)) => Err(Problem::new(
+                Kind::Invalid,
+                "a page begins once: both a cursor and an item are given",
+            )),
         }
     }
 

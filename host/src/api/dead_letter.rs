@@ -90,7 +90,7 @@ struct ReplayPath {
 /// Which dead letters to list.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct DeadLetters {
+pub struct DeadLetters {
     /// Only this type.
     #[serde(rename = "type")]
     type_name: Option<TypeName>,
@@ -104,6 +104,8 @@ struct DeadLetters {
     since: Option<Timestamp>,
     /// Only jobs created before this time.
     until: Option<Timestamp>,
+    /// Only jobs older than this one.
+    before: Option<JobId>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// How many at the most.
@@ -112,16 +114,50 @@ struct DeadLetters {
     limit: u32,
 }
 
-/// A page without filters.
-#[derive(Deserialize, JsonSchema)]
+impl DeadLetters {
+    /// The dead letters that the query means.
+    pub fn of(query: &DeadLetterQuery) -> Self {
+        let filter = query.filter.clone();
+        Self {
+            type_name: filter.type_name,
+            state: filter.state,
+            outcome: filter.outcome,
+            message: filter.message,
+            since: filter.since,
+            until: filter.until,
+            before: query.before,
+            cursor: None,
+            limit: query.limit,
+        }
+    }
+}
+
+/// A page of replays.
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Paging {
+pub struct Paging {
+    /// Only replays older than this one.
+    pub before: Option<ReplayId>,
     /// `next` of the page before.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
     /// How many at the most.
     #[serde(default = "limit_default")]
     #[schemars(range(min = 1, max = 500))]
-    limit: u32,
+    pub limit: u32,
+}
+
+/// A page of the jobs of a replay.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayJobs {
+    /// Only jobs younger than this one.
+    pub after: Option<JobId>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// How many at the most.
+    #[serde(default = "limit_default")]
+    #[schemars(range(min = 1, max = 500))]
+    pub limit: u32,
 }
 
 fn limit_default() -> u32 {
@@ -129,39 +165,58 @@ fn limit_default() -> u32 {
 }
 
 /// Which dead letters to replay: `jobs`, or filters, or `all`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ReplayStart {
+pub struct ReplayStart {
     /// These jobs.
-    #[serde(default)]
-    jobs: Vec<JobId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<JobId>,
     /// Every dead letter of this type.
     #[serde(default, rename = "type")]
-    type_name: Option<TypeName>,
+    pub type_name: Option<TypeName>,
     /// `discarded`, which is meant where it is left out, or `cancelled`.
     #[serde(default)]
-    state: Option<State>,
+    pub state: Option<State>,
     /// Those whose last attempt came to this.
     #[serde(default)]
-    outcome: Option<OutcomeKind>,
+    pub outcome: Option<OutcomeKind>,
     /// Those whose failure's message holds this text, letter by letter.
     #[serde(default)]
-    message: Option<String>,
+    pub message: Option<String>,
     /// Jobs created at this time or later.
     #[serde(default)]
-    since: Option<Timestamp>,
+    pub since: Option<Timestamp>,
     /// Jobs created before this time.
     #[serde(default)]
-    until: Option<Timestamp>,
+    pub until: Option<Timestamp>,
     /// Every dead letter of the state: has to be said, because it is so much.
     #[serde(default)]
-    all: bool,
+    pub all: bool,
     /// Why: kept with the replay.
     #[serde(default)]
-    note: Option<String>,
+    pub note: Option<String>,
 }
 
 impl ReplayStart {
+    /// Every dead letter that the filter means.
+    pub fn of(filter: DeadLetterFilter) -> Self {
+        let everything = DeadLetterFilter {
+            state: filter.state,
+            ..DeadLetterFilter::default()
+        };
+        Self {
+            all: filter == everything,
+            jobs: Vec::new(),
+            type_name: filter.type_name,
+            state: filter.state,
+            outcome: filter.outcome,
+            message: filter.message,
+            since: filter.since,
+            until: filter.until,
+            note: None,
+        }
+    }
+
     async fn replay(self, caller: &Caller, dry_run: bool) -> Result<ReplayReport, Problem> {
         let filter = DeadLetterFilter {
             type_name: self.type_name,
@@ -177,7 +232,6 @@ impl ReplayStart {
             ..DeadLetterFilter::default()
         };
         let invalid = |detail: &str| Problem::new(Kind::Invalid, detail);
-        let actor = caller.actor();
         let service = &caller.service;
         if !self.jobs.is_empty() {
             if self.all || filter != DeadLetterFilter::default() {
@@ -186,7 +240,7 @@ impl ReplayStart {
                 );
             }
             return Ok(service
-                .replay_jobs(self.jobs, self.note, &actor, dry_run)
+                .replay_jobs(self.jobs, self.note, None, dry_run)
                 .await?);
         }
         match (filter == everything, self.all) {
@@ -196,7 +250,7 @@ impl ReplayStart {
                 Err(invalid("`all` is given, and a filter").hint("give one or the other"))
             }
             _ => Ok(service
-                .replay_matching(filter, self.note, &actor, dry_run)
+                .replay_matching(filter, self.note, None, dry_run)
                 .await?),
         }
     }
@@ -207,7 +261,8 @@ async fn list(
     Query(query): Query<DeadLetters>,
 ) -> Result<Json<Page<DeadLetter>>, Problem> {
     let list = List::new("dead-letters", &query);
-    let before = list.read(query.cursor.as_deref())?.map(JobId);
+    let before = query.before.map(|job| job.0);
+    let before = list.begin(query.cursor.as_deref(), before)?.map(JobId);
     let limit = query.limit;
     let query = DeadLetterQuery {
         filter: DeadLetterFilter {
@@ -250,7 +305,8 @@ async fn replays(
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<Replay>>, Problem> {
     let list = List::new("replays", &());
-    let before = list.read(paging.cursor.as_deref())?.map(ReplayId);
+    let before = paging.before.map(|replay| replay.0);
+    let before = list.begin(paging.cursor.as_deref(), before)?.map(ReplayId);
     let replays = caller.service.replays(before, paging.limit).await?;
     Ok(Json(list.page(replays, paging.limit, |it| it.id.0)))
 }
@@ -265,12 +321,13 @@ async fn show_replay(
 async fn replay_jobs(
     caller: Caller,
     Path(path): Path<ReplayPath>,
-    Query(paging): Query<Paging>,
+    Query(paging): Query<ReplayJobs>,
 ) -> Result<Json<Page<ReplayedJob>>, Problem> {
     // One that does not exist has no jobs, which is no answer.
     caller.service.replay(path.replay).await?;
     let list = List::new("replay-jobs", &path.replay);
-    let after = list.read(paging.cursor.as_deref())?.map(JobId);
+    let after = paging.after.map(|job| job.0);
+    let after = list.begin(paging.cursor.as_deref(), after)?.map(JobId);
     let jobs = caller
         .service
         .replayed_jobs(path.replay, after, paging.limit)

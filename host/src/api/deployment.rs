@@ -3,20 +3,21 @@
 use aide::axum::routing::{get_with, post_with};
 use axum::Json;
 use axum::extract::{DefaultBodyLimit, State};
-use hardstop_domain::{DeploymentId, Digest, Scope};
+use hardstop_domain::{DeploymentId, Scope};
 use hardstop_store::{DeploymentDetail, NewDeployment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Caller;
+use super::body::UPLOAD_BYTES_MAX;
 use super::extract::{Path, Query};
 use super::problem::Problem;
 use super::route::{Created, Routes};
-use super::upload::{UPLOAD_BYTES_MAX, Upload, refused};
+use super::upload::{Upload, refused};
 use super::{Api, Deployer};
 use crate::deploy;
 use crate::error::Kind;
-use crate::service::{DeploymentLine, DeploymentMade, TypeDifference};
+use crate::service::{DeploymentLine, DeploymentMade, TypeDifference, Verified};
 
 pub fn routes(routes: Routes) -> Routes {
     routes
@@ -65,13 +66,13 @@ struct DeploymentPath {
 }
 
 /// Which deployments to list.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Deployments {
+pub struct Deployments {
     /// How many at the most.
     #[serde(default = "limit_default")]
-    #[schemars(range(min = 1, max = 100))]
-    limit: u32,
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: u32,
 }
 
 fn limit_default() -> u32 {
@@ -79,39 +80,37 @@ fn limit_default() -> u32 {
 }
 
 /// Where to put a deployment.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Placed {
+pub struct Placed {
     /// Beside what is in force, with so many percent of the jobs; in force where it is left out.
     #[schemars(range(min = 1, max = 99))]
-    canary: Option<u8>,
+    pub canary: Option<u8>,
 }
 
 /// A deployment that is good.
-#[derive(Serialize, JsonSchema)]
-struct Checked {
-    /// The manifest's name.
-    name: String,
-    /// Its component; none where every type is completed from outside.
-    component: Option<Digest>,
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Checked {
+    /// What it is.
+    #[serde(flatten)]
+    pub verified: Verified,
     /// What it would change.
-    differences: Vec<TypeDifference>,
+    pub differences: Vec<TypeDifference>,
 }
 
 /// What to compare with.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Other {
+pub struct Other {
     /// The later deployment; where it is left out, what is in force is the earlier one.
-    to: Option<DeploymentId>,
+    pub to: Option<DeploymentId>,
 }
 
 async fn list(
     caller: Caller,
     Query(query): Query<Deployments>,
 ) -> Result<Json<Vec<DeploymentLine>>, Problem> {
-    let deployments = caller.service.deployments(query.limit).await?;
-    Ok(Json(deployments.iter().map(DeploymentLine::of).collect()))
+    Ok(Json(caller.service.deployments(query.limit).await?))
 }
 
 async fn show(
@@ -150,8 +149,7 @@ async fn check(
     let new = verify(&api, upload).await?;
     let differences = caller.service.diff_new(&new).await?;
     Ok(Json(Checked {
-        component: new.component.as_ref().map(|component| component.digest),
-        name: new.name,
+        verified: Verified::of(&new),
         differences,
     }))
 }

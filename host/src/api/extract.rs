@@ -15,11 +15,10 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use super::body::JSON_BYTES_MAX;
 use super::problem::Problem;
 use crate::error::Kind;
 
-/// The most bytes of a JSON body.
-pub const BODY_BYTES_MAX: usize = 32 << 20;
 /// How long a client may take to send a body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -41,7 +40,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             return Err(Problem::new(Kind::UnsupportedMediaType, detail)
                 .hint("send JSON, and the header `Content-Type: application/json`"));
         }
-        let bytes = read(request.into_body(), BODY_BYTES_MAX, BODY_TIMEOUT).await?;
+        let bytes = read(request.into_body(), JSON_BYTES_MAX, BODY_TIMEOUT).await?;
         let mut reader = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let place = error.path().to_string();
@@ -71,15 +70,25 @@ fn is_json(media_type: &str) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// Reads a whole body, up to so many bytes and for so long.
+/// Reads a whole body, up to so many bytes and for so long. It is copied into one piece as it comes: bytes that come one
+/// by one must not take more than those that come together.
 pub async fn read(
     body: axum::body::Body,
     bytes_max: usize,
     timeout: Duration,
 ) -> Result<Bytes, Problem> {
-    let body = Limited::new(body, bytes_max);
-    match tokio::time::timeout(timeout, body.collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+    let mut body = Limited::new(body, bytes_max);
+    let collect = async {
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                bytes.extend_from_slice(&data);
+            }
+        }
+        Ok::<_, axum::BoxError>(bytes)
+    };
+    match tokio::time::timeout(timeout, collect).await {
+        Ok(Ok(bytes)) => Ok(bytes.into()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
             Kind::BodyTooLarge,
             format!("the body has more than {bytes_max} bytes"),

@@ -4,20 +4,27 @@
 //! something was made and the key is free, or the other way round: of two that come at once one waits for the other, and
 //! whoever finds that it was made is answered as the first was.
 
-use axum::body::Body;
+use std::convert::Infallible;
+
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::{HeaderName, header};
+use axum::http::HeaderName;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use futures::stream;
 use hardstop_domain::Digest;
 use hardstop_store::{REQUEST_KEY_BYTES_MAX, RequestKey};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
+use super::body::{self, UPLOAD_BYTES_MAX};
 use super::extract;
 use super::problem::Problem;
-use super::upload::{UPLOAD_BYTES_MAX, UPLOAD_TIMEOUT};
+use super::upload::UPLOAD_TIMEOUT;
 use crate::error::Kind;
 
+/// The size of the pieces in which a body is read again.
+const PIECE_BYTES: usize = 64 << 10;
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Reads the key, and what the request asks for.
@@ -43,25 +50,34 @@ async fn with_key(request: Request) -> Result<Request, Problem> {
         )
         .hint("a UUID is a good one"));
     }
-    let (mut parts, body) = request.into_parts();
+    let (mut parts, sent) = request.into_parts();
     let place = parts
         .uri
         .path_and_query()
         .map_or("", |place| place.as_str());
-    let mut text = format!("{} {place}\n", parts.method).into_bytes();
-    let media_type = parts.headers.get(header::CONTENT_TYPE);
-    let media_type = media_type.and_then(|it| it.to_str().ok());
-    let (bytes_max, timeout) = match media_type {
-        Some(it) if it.starts_with("multipart/") => (UPLOAD_BYTES_MAX, UPLOAD_TIMEOUT),
-        _ => (extract::BODY_BYTES_MAX, extract::BODY_TIMEOUT),
+    let mut fingerprint = Sha256::new();
+    fingerprint.update(format!("{} {place}\n", parts.method));
+    let bytes_max = body::bytes_max(&parts.headers);
+    let timeout = match bytes_max {
+        UPLOAD_BYTES_MAX => UPLOAD_TIMEOUT,
+        _ => extract::BODY_TIMEOUT,
     };
-    let body = extract::read(body, bytes_max, timeout).await?;
-    text.extend_from_slice(&body);
+    let read = extract::read(sent, bytes_max, timeout).await?;
+    fingerprint.update(&read);
     parts.extensions.insert(RequestKey {
         key,
-        fingerprint: Digest::of(&text),
+        fingerprint: Digest(fingerprint.finalize().into()),
     });
-    Ok(Request::from_parts(parts, Body::from(body)))
+    Ok(Request::from_parts(parts, again(read)))
+}
+
+/// The body once more, in pieces: whoever reads parts of it copies each, and not all of it first.
+fn again(read: Bytes) -> Body {
+    let pieces = (0..read.len()).step_by(PIECE_BYTES).map(move |begin| {
+        let end = read.len().min(begin + PIECE_BYTES);
+        Ok::<_, Infallible>(read.slice(begin..end))
+    });
+    Body::from_stream(stream::iter(pieces))
 }
 
 /// The header, as the document shows it.

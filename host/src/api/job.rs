@@ -17,7 +17,7 @@ use super::problem::Problem;
 use super::route::Routes;
 use crate::error::Kind;
 use crate::service::explain::Explained;
-use crate::service::{JobChanged, LogLine, Verdict, logs};
+use crate::service::{Finished, JobChanged, LogLine, Verdict, logs};
 
 pub fn routes(routes: Routes) -> Routes {
     routes
@@ -131,7 +131,7 @@ struct JobPath {
 /// Which jobs to list.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Jobs {
+pub struct Jobs {
     /// Only this type.
     #[serde(rename = "type")]
     type_name: Option<TypeName>,
@@ -143,6 +143,8 @@ struct Jobs {
     since: Option<Timestamp>,
     /// Only jobs created before this time.
     until: Option<Timestamp>,
+    /// Only jobs older than this one.
+    before: Option<JobId>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// How many at the most.
@@ -151,91 +153,94 @@ struct Jobs {
     limit: u32,
 }
 
+impl Jobs {
+    /// The jobs that the query means.
+    pub fn of(query: &JobQuery) -> Self {
+        let query = query.clone();
+        Self {
+            type_name: query.type_name,
+            state: query.state,
+            key: query.key,
+            since: query.since,
+            until: query.until,
+            before: query.before,
+            cursor: None,
+            limit: query.limit,
+        }
+    }
+}
+
 fn limit_default() -> u32 {
     50
 }
 
 /// How to trigger a job.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Trigger {
+pub struct Trigger {
     /// Let a blocked job run without what it still waits for.
     #[serde(default)]
-    force: bool,
+    pub force: bool,
 }
 
 /// When a job is to run: `after` or `at`.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Reschedule {
+pub struct Reschedule {
     /// How long from now, such as `10m`.
     #[serde(default, with = "duration_ms_option")]
     #[schemars(with = "Option<String>")]
-    after: Option<u64>,
+    pub after: Option<u64>,
     /// The time. One that has passed is now.
     #[serde(default)]
-    at: Option<Timestamp>,
+    pub at: Option<Timestamp>,
 }
 
 /// What an external job came to.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Complete {
+pub struct Complete {
     /// The completion token of the job.
-    token: Uuid,
+    pub token: Uuid,
     /// Its output: any JSON that fits the type's schema; `null` where it is left out.
     #[serde(default)]
     #[schemars(with = "Option<serde_json::Value>")]
-    output: Option<Box<RawValue>>,
+    pub output: Option<Box<RawValue>>,
 }
 
 /// How the chain of an external job goes on.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Continue {
+pub struct Continue {
     /// The completion token of the job.
-    token: Uuid,
+    pub token: Uuid,
     /// The type of the next job.
     #[serde(rename = "type")]
-    type_name: String,
+    pub type_name: String,
     /// Its input: any JSON; `{}` where it is left out.
     #[serde(default)]
     #[schemars(with = "Option<serde_json::Value>")]
-    input: Option<Box<RawValue>>,
+    pub input: Option<Box<RawValue>>,
     /// Chains that must close before it may run.
     #[serde(default)]
-    blockers: Vec<ChainId>,
+    pub blockers: Vec<ChainId>,
     /// What becomes of it when one of them ends without an output.
     #[serde(default)]
-    on_blocker_failure: OnBlockerFailure,
+    pub on_blocker_failure: OnBlockerFailure,
 }
 
 /// Why an external job failed.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Fail {
+pub struct Fail {
     /// The completion token of the job.
-    token: Uuid,
+    pub token: Uuid,
     /// What happened, in a sentence.
-    message: String,
+    pub message: String,
     /// More: any JSON.
     #[serde(default)]
     #[schemars(with = "Option<serde_json::Value>")]
-    details: Option<Box<RawValue>>,
-}
-
-/// What became of an external job.
-#[derive(Serialize, JsonSchema)]
-struct Completed {
-    /// The job.
-    id: JobId,
-    /// Its state.
-    state: State,
-    /// The next job of its chain.
-    continued_to: Option<JobId>,
-    /// With what that is completed, where it is external.
-    #[serde(flatten)]
-    completion: Option<Completion>,
+    pub details: Option<Box<RawValue>>,
 }
 
 async fn list(
@@ -243,7 +248,8 @@ async fn list(
     Query(query): Query<Jobs>,
 ) -> Result<Json<Page<JobSummary>>, Problem> {
     let list = List::new("jobs", &query);
-    let before = list.read(query.cursor.as_deref())?.map(JobId);
+    let before = query.before.map(|job| job.0);
+    let before = list.begin(query.cursor.as_deref(), before)?.map(JobId);
     let query = JobQuery {
         type_name: query.type_name,
         state: query.state,
@@ -336,56 +342,45 @@ async fn complete(
     caller: Caller,
     Path(path): Path<JobPath>,
     Body(complete): Body<Complete>,
-) -> Result<Json<Completed>, Problem> {
+) -> Result<Json<Finished>, Problem> {
     let output = text(complete.output, "null");
     let verdict = Verdict::Complete { output };
-    finish(caller, path.job, complete.token, verdict, State::Completed).await
+    Ok(Json(
+        caller
+            .service
+            .finish(path.job, complete.token, verdict)
+            .await?,
+    ))
 }
 
 async fn go_on(
     caller: Caller,
     Path(path): Path<JobPath>,
     Body(next): Body<Continue>,
-) -> Result<Json<Completed>, Problem> {
+) -> Result<Json<Finished>, Problem> {
     let verdict = Verdict::Continue {
         type_name: next.type_name,
         input: text(next.input, "{}"),
         blockers: next.blockers,
         on_blocker_failure: next.on_blocker_failure,
     };
-    finish(caller, path.job, next.token, verdict, State::Continued).await
+    Ok(Json(
+        caller.service.finish(path.job, next.token, verdict).await?,
+    ))
 }
 
 async fn fail(
     caller: Caller,
     Path(path): Path<JobPath>,
     Body(fail): Body<Fail>,
-) -> Result<Json<Completed>, Problem> {
+) -> Result<Json<Finished>, Problem> {
     let verdict = Verdict::Fail {
         message: fail.message,
         details: fail.details.map(|details| details.get().to_owned()),
     };
-    finish(caller, path.job, fail.token, verdict, State::Discarded).await
-}
-
-async fn finish(
-    caller: Caller,
-    id: JobId,
-    token: Uuid,
-    verdict: Verdict,
-    state: State,
-) -> Result<Json<Completed>, Problem> {
-    let continued_to = caller.service.complete_external(id, token, verdict).await?;
-    let completion = match continued_to {
-        Some(next) => caller.service.completion(next).await?,
-        None => None,
-    };
-    Ok(Json(Completed {
-        id,
-        state,
-        continued_to,
-        completion,
-    }))
+    Ok(Json(
+        caller.service.finish(path.job, fail.token, verdict).await?,
+    ))
 }
 
 fn text(json: Option<Box<RawValue>>, default: &str) -> String {

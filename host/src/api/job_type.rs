@@ -73,30 +73,30 @@ struct TypePath {
 }
 
 /// Where to go back to.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Rollback {
+pub struct Rollback {
     /// The deployment; the one that was in force before where it is left out.
     #[serde(default)]
-    to: Option<DeploymentId>,
+    pub to: Option<DeploymentId>,
 }
 
 /// What is in force after a rollback.
-#[derive(Serialize, JsonSchema)]
-struct RolledBack {
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct RolledBack {
     /// The type.
     #[serde(rename = "type")]
     type_name: TypeName,
     /// The deployment that was in force.
-    from: DeploymentId,
+    pub from: DeploymentId,
     /// The deployment that is.
-    to: DeploymentId,
+    pub to: DeploymentId,
 }
 
 /// What becomes of a canary.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Canary {
+pub enum Canary {
     /// It gets this share of the jobs, from 1 to 99.
     Percent(#[schemars(range(min = 1, max = 99))] u8),
     /// It is put in force.
@@ -105,14 +105,25 @@ enum Canary {
     End {},
 }
 
+impl Canary {
+    /// As it is asked for.
+    pub fn of(change: CanaryChange) -> Self {
+        match change {
+            CanaryChange::Percent(percent) => Self::Percent(percent),
+            CanaryChange::Promote => Self::Promote {},
+            CanaryChange::End => Self::End {},
+        }
+    }
+}
+
 /// What became of a canary.
-#[derive(Serialize, JsonSchema)]
-struct CanaryChanged {
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct CanaryChanged {
     /// The type.
     #[serde(rename = "type")]
     type_name: TypeName,
     /// Its deployment.
-    deployment: DeploymentId,
+    pub deployment: DeploymentId,
     /// The share that it gets.
     canary_percent: Option<u8>,
     /// Whether it is in force.
@@ -120,22 +131,21 @@ struct CanaryChanged {
 }
 
 /// What was released.
-#[derive(Serialize, JsonSchema)]
-struct Released {
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Released {
     /// The type.
     #[serde(rename = "type")]
     type_name: TypeName,
     /// How many of its components.
-    released: u64,
+    pub released: u64,
 }
 
 async fn list(caller: Caller) -> Result<Json<Vec<TypeInForce>>, Problem> {
-    let types = caller.service.types_in_force().await?.into_iter();
-    Ok(Json(types.map(|(_, shown)| shown).collect()))
+    Ok(Json(caller.service.types_in_force().await?))
 }
 
 async fn show(caller: Caller, Path(path): Path<TypePath>) -> Result<Json<TypeShown>, Problem> {
-    let (_, shown) = caller.service.show_type(path.type_name.as_str()).await?;
+    let shown = caller.service.show_type(path.type_name.as_str()).await?;
     Ok(Json(shown))
 }
 

@@ -8,27 +8,28 @@
 //! handlers' own types. An error is a [`problem::Problem`], whose kinds are one table: [`crate::error::Kind`].
 
 mod access;
-mod audit;
-mod chain;
+pub(crate) mod audit;
+mod body;
+pub(crate) mod chain;
 mod component;
-mod cursor;
-mod dead_letter;
-mod deployment;
+pub(crate) mod cursor;
+pub(crate) mod dead_letter;
+pub(crate) mod deployment;
 pub mod document;
 mod extract;
 mod follow;
 mod guard;
 mod health;
 mod idempotency;
-mod job;
-mod job_type;
-mod pause;
+pub(crate) mod job;
+pub(crate) mod job_type;
+pub(crate) mod pause;
 pub mod problem;
 mod route;
-mod schedule;
+pub(crate) mod schedule;
 mod server;
 mod session;
-mod token;
+pub(crate) mod token;
 mod upload;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::Config;
 use crate::error::Kind;
 use crate::service::Service;
+use body::BodyBudget;
 use problem::Problem;
 use route::Routes;
 pub use server::{Server, ServerConfig};
@@ -58,6 +60,8 @@ pub struct Api {
     deployer: Arc<Deployer>,
     /// How many more jobs may be followed.
     followers: Arc<Semaphore>,
+    /// What bodies may have together.
+    bodies: Arc<BodyBudget>,
     /// Whether the server ends: what goes on by itself ends then.
     stopping: watch::Receiver<bool>,
 }
@@ -119,15 +123,20 @@ pub fn router(
     let api = Api {
         service,
         is_loopback,
+        bodies: Arc::new(BodyBudget::new(deployer.config.serve.body_budget_bytes)),
         deployer: Arc::new(deployer),
         followers: Arc::new(Semaphore::new(follow::FOLLOWERS_MAX)),
         stopping,
     };
+    let metered = from_fn_with_state(api.clone(), body::metered);
     let known = from_fn_with_state(api.clone(), access::authenticate);
     let router = Router::new()
         .nest(
             PREFIX,
-            routes.layer(known).merge(document::route(&document)),
+            routes
+                .layer(metered)
+                .layer(known)
+                .merge(document::route(&document)),
         )
         .merge(health::routes())
         .fallback(|| async {

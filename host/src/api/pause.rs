@@ -14,7 +14,8 @@ use super::access::Caller;
 use super::extract::Body;
 use super::problem::Problem;
 use super::route::Routes;
-use crate::service::PauseRequest;
+use crate::error::Error;
+use crate::service::{PauseRequest, optional_type, parse_time};
 
 pub fn routes(routes: Routes) -> Routes {
     routes
@@ -39,9 +40,9 @@ pub fn routes(routes: Routes) -> Routes {
 }
 
 /// What to pause.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PauseStart {
+pub struct PauseStart {
     /// The type; none: everything.
     #[serde(default, rename = "type")]
     type_name: Option<String>,
@@ -57,18 +58,32 @@ struct PauseStart {
     note: Option<String>,
 }
 
+impl PauseStart {
+    /// As it is asked for.
+    pub fn of(request: PauseRequest) -> Result<Self, Error> {
+        let type_name = optional_type(request.type_name.as_deref())?;
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Ok(Self {
+            type_name: type_name.map(|name| name.to_string()),
+            time: request.time.map(ms),
+            until: request.until.as_deref().map(parse_time).transpose()?,
+            note: request.note,
+        })
+    }
+}
+
 /// What to resume.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PauseTarget {
+pub struct PauseTarget {
     /// The type; none: everything. The pause of a type and that of everything end apart.
     #[serde(default, rename = "type")]
-    type_name: Option<TypeName>,
+    pub type_name: Option<TypeName>,
 }
 
 /// What was resumed.
-#[derive(Serialize, JsonSchema)]
-struct Resumed {
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Resumed {
     /// The type; none: everything.
     #[serde(rename = "type")]
     type_name: Option<TypeName>,
@@ -85,7 +100,7 @@ async fn pause(caller: Caller, Body(start): Body<PauseStart>) -> Result<Json<Pau
         type_name: start.type_name,
         time: start.time.map(Duration::from_millis),
         until: start.until.map(|until| until.to_string()),
-        actor: caller.actor(),
+        actor: None,
         note: start.note,
     };
     Ok(Json(caller.service.pause(request).await?))

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::error;
 
 use crate::error::{Error, Kind};
@@ -24,14 +24,14 @@ pub struct Problem {
 }
 
 /// What a problem says.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Problem")]
 pub struct ProblemBody {
     /// What kind it is: never changes, so programs tell problems apart by it.
     #[serde(rename = "type")]
     pub problem_type: String,
     /// The kind in a few words.
-    pub title: &'static str,
+    pub title: String,
     /// The status of the answer.
     pub status: u16,
     /// What happened this time.
@@ -85,7 +85,7 @@ impl IntoResponse for Problem {
         }
         let body = ProblemBody {
             problem_type: format!("{TYPE_PREFIX}{}", kind.slug()),
-            title: kind.title(),
+            title: kind.title().to_owned(),
             status: kind.status(),
             detail: message,
             hint,

@@ -81,9 +81,9 @@ struct SchedulePath {
 }
 
 /// A schedule. It has `cron` or `every`.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct SchedulePut {
+pub struct SchedulePut {
     /// The type of the chains that it starts.
     #[serde(rename = "type")]
     type_name: String,
@@ -112,20 +112,37 @@ struct SchedulePut {
     missed: Missed,
 }
 
+impl SchedulePut {
+    /// As it is asked for, with its input.
+    pub fn of(request: ScheduleRequest, input: Box<RawValue>) -> Self {
+        let ms = |every: Duration| u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            type_name: request.type_name,
+            input: Some(input),
+            priority: request.priority,
+            cron: request.cron,
+            time_zone: request.time_zone,
+            every: request.every.map(ms),
+            overlap: request.overlap,
+            missed: request.missed,
+        }
+    }
+}
+
 /// What was done with a schedule.
-#[derive(Serialize, JsonSchema)]
-struct Done {
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Done {
     /// Its name.
     name: String,
     /// `paused`, `resumed` or `deleted`.
-    done: &'static str,
+    done: String,
 }
 
 /// The chain that was started.
-#[derive(Serialize, JsonSchema)]
-struct Triggered {
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Triggered {
     /// The chain.
-    chain_id: ChainId,
+    pub chain_id: ChainId,
 }
 
 async fn list(caller: Caller) -> Result<Json<Vec<Timed<Schedule>>>, Problem> {
@@ -168,7 +185,7 @@ async fn remove(caller: Caller, Path(path): Path<SchedulePath>) -> Result<Json<D
     caller.service.delete_schedule(&path.name).await?;
     Ok(Json(Done {
         name: path.name,
-        done: "deleted",
+        done: "deleted".to_owned(),
     }))
 }
 
@@ -176,7 +193,7 @@ async fn pause(caller: Caller, Path(path): Path<SchedulePath>) -> Result<Json<Do
     caller.service.set_schedule_paused(&path.name, true).await?;
     Ok(Json(Done {
         name: path.name,
-        done: "paused",
+        done: "paused".to_owned(),
     }))
 }
 
@@ -187,7 +204,7 @@ async fn resume(caller: Caller, Path(path): Path<SchedulePath>) -> Result<Json<D
         .await?;
     Ok(Json(Done {
         name: path.name,
-        done: "resumed",
+        done: "resumed".to_owned(),
     }))
 }
 

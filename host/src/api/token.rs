@@ -8,7 +8,7 @@ use hardstop_domain::quantity::duration_ms_option;
 use hardstop_domain::{Scope, Scopes, TokenId};
 use hardstop_store::Token;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::access::Caller;
 use super::cursor::{List, Page};
@@ -42,9 +42,9 @@ pub fn routes(routes: Routes) -> Routes {
 }
 
 /// A token to make.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct TokenCreate {
+pub struct TokenCreate {
     /// Its name, for people and records.
     name: String,
     /// What it may be used for.
@@ -55,6 +55,18 @@ struct TokenCreate {
     expires_in: Option<u64>,
 }
 
+impl TokenCreate {
+    /// As it is asked for.
+    pub fn of(request: TokenRequest) -> Self {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            name: request.name,
+            scopes: request.scopes,
+            expires_in: request.time.map(ms),
+        }
+    }
+}
+
 #[derive(Deserialize, JsonSchema)]
 struct TokenPath {
     /// The token's id.
@@ -62,15 +74,17 @@ struct TokenPath {
 }
 
 /// Which tokens to list.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Tokens {
+pub struct Tokens {
+    /// Only tokens older than this one.
+    pub before: Option<TokenId>,
     /// `next` of the page before.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
     /// How many at the most.
     #[serde(default = "limit_default")]
     #[schemars(range(min = 1, max = 500))]
-    limit: u32,
+    pub limit: u32,
 }
 
 fn limit_default() -> u32 {
@@ -79,7 +93,8 @@ fn limit_default() -> u32 {
 
 async fn list(caller: Caller, Query(query): Query<Tokens>) -> Result<Json<Page<Token>>, Problem> {
     let list = List::new("tokens", &());
-    let before = list.read(query.cursor.as_deref())?.map(TokenId);
+    let before = query.before.map(|token| token.0);
+    let before = list.begin(query.cursor.as_deref(), before)?.map(TokenId);
     let tokens = caller.service.tokens(before, query.limit).await?;
     Ok(Json(list.page(tokens, query.limit, |it| it.id.0)))
 }
@@ -92,7 +107,6 @@ async fn create(
         name: create.name,
         scopes: create.scopes,
         time: create.expires_in.map(Duration::from_millis),
-        actor: caller.actor(),
     };
     Ok(Created::without_place(
         caller.service.create_token(request).await?,

@@ -11,12 +11,11 @@ use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
 use schemars::JsonSchema;
 
+use super::body::UPLOAD_BYTES_MAX;
 use super::problem::Problem;
 use crate::deploy::ManifestFile;
 use crate::error::{Error, Kind};
 
-/// The most bytes of an upload. What a component and files may have is less: `component_bytes_max`, and the limit on files.
-pub const UPLOAD_BYTES_MAX: usize = 256 << 20;
 /// How long a client may take to send one.
 pub const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
 /// The file name that the part `component` gets where it has none.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use futures::TryStreamExt as _;
+use hardstop_store::AUDIT_LIMIT_MAX;
 use serde_json::Value;
 
 use super::args::AuditCommand;
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::service::json_lines;
 
 pub async fn execute(context: &Context, command: AuditCommand) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     match command {
         AuditCommand::List {
             filter,
@@ -45,8 +45,13 @@ pub async fn execute(context: &Context, command: AuditCommand) -> Result<ExitCod
             }
         }
         AuditCommand::Export { filter } => {
-            let mut pages = Box::pin(service.audit_pages(filter.query(None, 1)));
-            while let Some(page) = pages.try_next().await? {
+            let mut query = filter.query(None, AUDIT_LIMIT_MAX);
+            loop {
+                let page = service.audit(&query).await?;
+                let Some(last) = page.last() else {
+                    break;
+                };
+                query.before = Some(last.id);
                 output::print(&json_lines(&page));
             }
         }

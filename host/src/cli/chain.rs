@@ -9,15 +9,16 @@ use hardstop_store::{ChainDetail, ChainQuery, ChainSummary, JobBlocker};
 use super::args::chain::{ChainCommand, ChainDeleteArgs, ChainListArgs};
 use super::{Context, job, output};
 use crate::error::Error;
-use crate::service::{ChainCancelled, ChainsDeleted, Service};
+use crate::service::{ChainCancelled, ChainsDeleted};
+use crate::use_case::UseCases;
 
 /// How many blockers are shown to people.
 const BLOCKERS_SHOWN: usize = 20;
 
 pub async fn execute(context: &Context, command: ChainCommand) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     let code = match command {
-        ChainCommand::List(args) => list(context, &service, args).await?,
+        ChainCommand::List(args) => list(context, service, args).await?,
         ChainCommand::Show(args) => {
             let chain = service.chain(args.chain).await?;
             context.output.one(&chain, || show(&chain));
@@ -35,7 +36,7 @@ pub async fn execute(context: &Context, command: ChainCommand) -> Result<ExitCod
             });
             ExitCode::SUCCESS
         }
-        ChainCommand::Delete(args) => delete(context, &service, args).await?,
+        ChainCommand::Delete(args) => delete(context, service, args).await?,
     };
     service.close().await;
     Ok(code)
@@ -43,7 +44,7 @@ pub async fn execute(context: &Context, command: ChainCommand) -> Result<ExitCod
 
 async fn delete(
     context: &Context,
-    service: &Service,
+    service: &dyn UseCases,
     args: ChainDeleteArgs,
 ) -> Result<ExitCode, Error> {
     let deleted = service.delete_chain(args.chain, args.cascade).await?;
@@ -68,7 +69,7 @@ async fn delete(
 
 async fn list(
     context: &Context,
-    service: &Service,
+    service: &dyn UseCases,
     args: ChainListArgs,
 ) -> Result<ExitCode, Error> {
     let query = ChainQuery {

@@ -11,7 +11,7 @@ use super::{Context, output};
 use crate::error::Error;
 
 pub async fn execute(context: &Context, command: ComponentCommand) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     match command {
         ComponentCommand::List => {
             let components = service.components().await?;

@@ -11,13 +11,14 @@ use serde_json::json;
 use super::args::{DeadLetterCommand, DeadLetterFilterArgs, ReplayArgs};
 use super::{Context, job, output};
 use crate::error::Error;
-use crate::service::{ReplayReport, Service};
+use crate::service::ReplayReport;
+use crate::use_case::UseCases;
 
 /// How many dead letters an export looks up at once; each is printed before the next is read.
 const EXPORT_PAGE: u32 = 100;
 
 pub async fn execute(context: &Context, command: DeadLetterCommand) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     match command {
         DeadLetterCommand::List {
             filter,
@@ -29,13 +30,13 @@ pub async fn execute(context: &Context, command: DeadLetterCommand) -> Result<Ex
                 before,
                 limit,
             };
-            list(context, &service, &query).await?;
+            list(context, service, &query).await?;
         }
         DeadLetterCommand::Show { job } => {
             let detail = service.dead_letter(job).await?;
             context.output.one(&detail, || job::show(&detail));
         }
-        DeadLetterCommand::Replay(args) => replay(context, &service, args).await?,
+        DeadLetterCommand::Replay(args) => replay(context, service, args).await?,
         DeadLetterCommand::Replays { before, limit } => {
             let replays = service.replays(before, limit).await?;
             context.output.many(&replays, || {
@@ -65,13 +66,17 @@ pub async fn execute(context: &Context, command: DeadLetterCommand) -> Result<Ex
             let jobs = service.replayed_jobs(replay, after, limit).await?;
             show_replay(context, &detail, &jobs, limit);
         }
-        DeadLetterCommand::Export { filter } => export(&service, filter).await?,
+        DeadLetterCommand::Export { filter } => export(service, filter).await?,
     }
     service.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(context: &Context, service: &Service, query: &DeadLetterQuery) -> Result<(), Error> {
+async fn list(
+    context: &Context,
+    service: &dyn UseCases,
+    query: &DeadLetterQuery,
+) -> Result<(), Error> {
     let letters = service.dead_letters(query).await?;
     context.output.many(&letters, || lines(&letters));
     if context.output.is_human() {
@@ -127,7 +132,7 @@ fn one_line(text: &str) -> String {
     line
 }
 
-async fn replay(context: &Context, service: &Service, args: ReplayArgs) -> Result<(), Error> {
+async fn replay(context: &Context, service: &dyn UseCases, args: ReplayArgs) -> Result<(), Error> {
     let ReplayArgs {
         jobs,
         filter,
@@ -137,7 +142,7 @@ async fn replay(context: &Context, service: &Service, args: ReplayArgs) -> Resul
         actor,
     } = args;
     let report = if !jobs.is_empty() {
-        service.replay_jobs(jobs, note, &actor, dry_run).await?
+        service.replay_jobs(jobs, note, actor, dry_run).await?
     } else if filter.is_everything() && !all {
         return Err(
             Error::usage("which dead letters? neither jobs nor filters were given")
@@ -145,7 +150,7 @@ async fn replay(context: &Context, service: &Service, args: ReplayArgs) -> Resul
         );
     } else {
         service
-            .replay_matching(filter.filter(), note, &actor, dry_run)
+            .replay_matching(filter.filter(), note, actor, dry_run)
             .await?
     };
     context.output.one(&report, || lines(&report.first));
@@ -255,7 +260,7 @@ fn show_replay(context: &Context, detail: &ReplayDetail, jobs: &[ReplayedJob], l
     }
 }
 
-async fn export(service: &Service, filter: DeadLetterFilterArgs) -> Result<(), Error> {
+async fn export(service: &dyn UseCases, filter: DeadLetterFilterArgs) -> Result<(), Error> {
     let mut query = DeadLetterQuery {
         filter: filter.filter(),
         before: None,

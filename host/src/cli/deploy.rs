@@ -2,22 +2,22 @@
 
 use std::process::ExitCode;
 
+use hardstop_domain::TypeName;
 use hardstop_domain::quantity::format_size;
 
 use super::args::DeployArgs;
 use super::deployment::differences_text;
 use super::{Context, output};
-use crate::deploy::{self, ManifestFile};
+use crate::deploy::ManifestFile;
 use crate::error::Error;
-use crate::service::{quarantine_hint, quarantine_text};
+use crate::service::{DeploymentMade, quarantine_hint, quarantine_text};
+use crate::use_case::UseCases;
 
 pub async fn execute(context: &Context, args: DeployArgs) -> Result<ExitCode, Error> {
     if args.component.is_some() && args.manifests.len() > 1 {
         return Err(Error::usage("--component goes with one manifest"));
     }
-    let sandbox = context.sandbox(4)?;
-    // Everything is verified before anything is stored.
-    let mut verified = Vec::new();
+    let mut files = Vec::new();
     for path in &args.manifests {
         let mut file = ManifestFile::read(path)?;
         if let Some(component) = &args.component {
@@ -26,67 +26,78 @@ pub async fn execute(context: &Context, args: DeployArgs) -> Result<ExitCode, Er
             })?;
             file.manifest.component = Some(path);
         }
-        let bytes = file.read_component(context.config.component_bytes_max)?;
-        let mut new = deploy::verify(&file, bytes, &sandbox, &context.config).await?;
-        new.canary_percent = args.canary;
-        verified.push(new);
+        files.push(file);
     }
-    if args.check {
-        for deployment in &verified {
-            let types: Vec<&str> = deployment
-                .types
-                .iter()
-                .map(|spec| spec.name.as_str())
-                .collect();
-            eprintln!(
-                "{}: good ({}); nothing was stored",
-                deployment.name,
-                types.join(", ")
-            );
+    let service = context.service(!args.diff && !args.check);
+    // Of several, all are verified before the first is stored.
+    if args.check || (files.len() > 1 && !args.diff) {
+        for file in &files {
+            let verified = service.verify(file).await?;
+            if args.check {
+                let types: Vec<&str> = verified.types.iter().map(TypeName::as_str).collect();
+                eprintln!(
+                    "{}: good ({}); nothing was stored",
+                    verified.name,
+                    types.join(", ")
+                );
+            }
         }
-        return Ok(ExitCode::SUCCESS);
     }
-    let service = context.service(!args.diff).await?;
     if args.diff {
         let mut differences = Vec::new();
-        for new in &verified {
-            differences.extend(service.diff_new(new).await?);
+        for file in &files {
+            differences.extend(service.preview(file).await?);
         }
         context
             .output
             .many(&differences, || differences_text(&differences));
-        service.close().await;
-        return Ok(ExitCode::SUCCESS);
+    } else if !args.check {
+        let mut made = Vec::new();
+        for file in &files {
+            made.push(service.deploy(file, args.canary).await?);
+        }
+        show(context, service, &made).await?;
     }
+    service.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(
+    context: &Context,
+    service: &dyn UseCases,
+    made: &[DeploymentMade],
+) -> Result<(), Error> {
     let mut rows = Vec::new();
-    let mut printed = Vec::new();
-    let mut names = Vec::new();
-    for new in verified {
-        let size = new.component.as_ref().map(|new| new.bytes.len() as u64);
-        for spec in &new.types {
-            let [component, wall, cpu, memory] = output::implementation(spec);
+    for deployment in made {
+        let size = match deployment.component {
+            Some(digest) if context.output.is_human() => {
+                let component = service.component(&digest.to_string()).await?;
+                Some(component.size_bytes)
+            }
+            _ => None,
+        };
+        for spec in service.deployment(deployment.deployment).await?.types {
+            let [component, wall, cpu, memory] =
+                output::implementation(spec.component, spec.external, &spec.limits);
             let size = size.filter(|_| spec.component.is_some());
             let size = size.map_or("-".to_owned(), format_size);
-            names.push(spec.name.clone());
             rows.push([spec.name.to_string(), component, size, wall, cpu, memory]);
         }
-        printed.push(service.make_deployment(new).await?);
     }
-    context.output.many(&printed, || {
+    context.output.many(made, || {
         output::table(["type", "component", "size", "wall", "cpu", "memory"], rows)
     });
     // The same component again, which ended badly before.
-    for active in service.types().await? {
-        if let Some(quarantine) = &active.quarantine
-            && names.contains(&active.spec.name)
+    for shown in service.types_in_force().await? {
+        if let Some(quarantine) = &shown.view.quarantine
+            && made.iter().any(|it| it.types.contains(&shown.view.name))
         {
-            let hint = quarantine_hint(&active.spec.name);
+            let hint = quarantine_hint(&shown.view.name);
             eprintln!(
                 "{}: its jobs wait\nhint: {hint}",
                 quarantine_text(quarantine)
             );
         }
     }
-    service.close().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -3,21 +3,20 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use hardstop_domain::Digest;
+use hardstop_domain::{Digest, TypeName};
 use hardstop_store::DeploymentDetail;
 
 use super::args::DeploymentCommand;
 use super::{Context, output};
 use crate::error::Error;
-use crate::service::{DeploymentLine, TypeChange, TypeDifference};
+use crate::service::{TypeChange, TypeDifference};
 
 pub async fn execute(context: &Context, command: DeploymentCommand) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     match command {
         DeploymentCommand::List { limit } => {
             let deployments = service.deployments(limit).await?;
-            let printed: Vec<_> = deployments.iter().map(DeploymentLine::of).collect();
-            context.output.many(&printed, || {
+            context.output.many(&deployments, || {
                 output::table(
                     ["deployment", "name", "component", "types", "created"],
                     deployments.iter().map(|deployment| {
@@ -25,7 +24,7 @@ pub async fn execute(context: &Context, command: DeploymentCommand) -> Result<Ex
                             deployment.id.to_string(),
                             deployment.name.clone(),
                             short(deployment.component),
-                            names(deployment).join(", "),
+                            names(&deployment.types),
                             deployment.created_at.to_string(),
                         ]
                     }),
@@ -52,9 +51,9 @@ pub fn short(component: Option<Digest>) -> String {
     component.map_or("external".to_owned(), |digest| digest.short())
 }
 
-fn names(deployment: &DeploymentDetail) -> Vec<&str> {
-    let types = deployment.types.iter();
-    types.map(|spec| spec.name.as_str()).collect()
+fn names(types: &[TypeName]) -> String {
+    let names: Vec<&str> = types.iter().map(TypeName::as_str).collect();
+    names.join(", ")
 }
 
 fn show(deployment: &DeploymentDetail) -> String {
@@ -69,7 +68,8 @@ fn show(deployment: &DeploymentDetail) -> String {
     text.push_str(&output::table(
         ["type", "wall", "cpu", "memory", "attempts"],
         deployment.types.iter().map(|spec| {
-            let [_, wall, cpu, memory] = output::implementation(spec);
+            let [_, wall, cpu, memory] =
+                output::implementation(spec.component, spec.external, &spec.limits);
             let attempts = spec.retry.attempts_max.to_string();
             [spec.name.to_string(), wall, cpu, memory, attempts]
         }),

@@ -6,9 +6,13 @@ use hardstop_domain::JobId;
 
 use super::Context;
 use crate::error::Error;
-use crate::service::Service;
+use crate::use_case::UseCases;
 
-pub async fn execute(context: &Context, service: &Service, job: JobId) -> Result<ExitCode, Error> {
+pub async fn execute(
+    context: &Context,
+    service: &dyn UseCases,
+    job: JobId,
+) -> Result<ExitCode, Error> {
     let explained = service.explain(job).await?;
     context.output.one(&explained, || {
         let lines = explained.reasons.iter();

@@ -2,40 +2,44 @@
 
 use std::process::ExitCode;
 
-use hardstop_domain::{JobId, State};
+use hardstop_domain::JobId;
 use hardstop_store::Completion;
 use serde_json::json;
 
 use super::args::{CompleteArgs, FailArgs};
 use super::{Context, output};
 use crate::error::Error;
-use crate::service::{Service, StartedChain, Verdict};
+use crate::service::{Finished, StartedChain, Verdict};
+use crate::use_case::UseCases;
 
 pub async fn complete(
     context: &Context,
-    service: &Service,
+    service: &dyn UseCases,
     args: CompleteArgs,
 ) -> Result<ExitCode, Error> {
-    let (verdict, state) = match (args.continue_with, args.result) {
+    let verdict = match (args.continue_with, args.result) {
         (Some(type_name), _) => {
             let input = output::read_input(&args.input)?;
-            let verdict = Verdict::Continue {
+            Verdict::Continue {
                 type_name,
                 input,
                 blockers: args.blockers,
                 on_blocker_failure: args.on_blocker_failure.into(),
-            };
-            (verdict, State::Continued)
+            }
         }
         (None, result) => {
             let output = output::read_input(result.as_deref().unwrap_or("null"))?;
-            (Verdict::Complete { output }, State::Completed)
+            Verdict::Complete { output }
         }
     };
-    finish(context, service, (args.job, args.token), verdict, state).await
+    finish(context, service, (args.job, args.token), verdict).await
 }
 
-pub async fn fail(context: &Context, service: &Service, args: FailArgs) -> Result<ExitCode, Error> {
+pub async fn fail(
+    context: &Context,
+    service: &dyn UseCases,
+    args: FailArgs,
+) -> Result<ExitCode, Error> {
     let details = args
         .details
         .as_deref()
@@ -45,30 +49,23 @@ pub async fn fail(context: &Context, service: &Service, args: FailArgs) -> Resul
         message: args.message,
         details,
     };
-    finish(
-        context,
-        service,
-        (args.job, args.token),
-        verdict,
-        State::Discarded,
-    )
-    .await
+    finish(context, service, (args.job, args.token), verdict).await
 }
 
 async fn finish(
     context: &Context,
-    service: &Service,
+    service: &dyn UseCases,
     (job, token): (JobId, uuid::Uuid),
     verdict: Verdict,
-    state: State,
 ) -> Result<ExitCode, Error> {
-    let next = service.complete_external(job, token, verdict).await?;
-    let completion = match next {
-        Some(next) => service.completion(next).await?,
-        None => None,
-    };
+    let Finished {
+        id,
+        state,
+        continued_to: next,
+        completion,
+    } = service.finish(job, token, verdict).await?;
     let printed = json!({
-        "id": job,
+        "id": id,
         "state": state,
         "continued_to": next,
         "completion_token": completion.map(|completion| completion.token),

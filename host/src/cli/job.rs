@@ -10,10 +10,11 @@ use hardstop_store::{AttemptRecord, Due, JobDetail, JobQuery, JobSummary};
 use super::args::JobCommand;
 use super::{Context, chain, explain, external, output};
 use crate::error::{Error, Exit};
-use crate::service::{self, JobChanged, Service};
+use crate::service::{self, JobChanged};
+use crate::use_case::UseCases;
 
 pub async fn execute(context: &Context, command: JobCommand) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     let code = match command {
         JobCommand::List {
             type_name,
@@ -33,9 +34,9 @@ pub async fn execute(context: &Context, command: JobCommand) -> Result<ExitCode,
                 before,
                 limit,
             };
-            list(context, &service, &query).await?
+            list(context, service, &query).await?
         }
-        JobCommand::Explain { job } => explain::execute(context, &service, job).await?,
+        JobCommand::Explain { job } => explain::execute(context, service, job).await?,
         JobCommand::Show { job } => {
             let job = service.job(job).await?;
             context.output.one(&job, || show(&job));
@@ -71,8 +72,8 @@ pub async fn execute(context: &Context, command: JobCommand) -> Result<ExitCode,
             changed(context, &service.cancel(job).await?);
             ExitCode::SUCCESS
         }
-        JobCommand::Complete(args) => external::complete(context, &service, args).await?,
-        JobCommand::Fail(args) => external::fail(context, &service, args).await?,
+        JobCommand::Complete(args) => external::complete(context, service, args).await?,
+        JobCommand::Fail(args) => external::fail(context, service, args).await?,
     };
     service.close().await;
     Ok(code)
@@ -85,7 +86,11 @@ fn changed(context: &Context, changed: &JobChanged) {
     });
 }
 
-async fn list(context: &Context, service: &Service, query: &JobQuery) -> Result<ExitCode, Error> {
+async fn list(
+    context: &Context,
+    service: &dyn UseCases,
+    query: &JobQuery,
+) -> Result<ExitCode, Error> {
     let jobs = service.jobs(query).await?;
     context.output.many(&jobs, || {
         output::table(
@@ -313,8 +318,13 @@ fn usage_line(usage: &Usage) -> String {
 /// JSON text, cut where it is long.
 pub fn shorten(json: &str) -> String {
     const SHOWN: usize = 400;
+    // As it is shown elsewhere, however whoever sent it has written it.
+    let json = match serde_json::from_str::<serde_json::Value>(json) {
+        Ok(value) => value.to_string(),
+        Err(_) => json.to_owned(),
+    };
     if json.len() <= SHOWN {
-        return json.to_owned();
+        return json;
     }
     let cut: String = json.chars().take(SHOWN).collect();
     format!(

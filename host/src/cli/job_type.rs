@@ -5,23 +5,22 @@ use std::process::ExitCode;
 
 use hardstop_domain::quantity::{format_duration_ms, format_size};
 use hardstop_domain::retry::RetryRule;
-use hardstop_domain::{Failures, LimitName, Limits, QuarantinePolicy, RetryPolicy, TypeSpec};
-use hardstop_store::{ActiveType, CanaryChange, Pause, TypeDeployment, TypeEventKind, TypeHistory};
+use hardstop_domain::{Failures, LimitName, Limits, QuarantinePolicy, RetryPolicy};
+use hardstop_store::{CanaryChange, Pause, TypeDeployment, TypeEventKind, TypeHistory};
 use serde_json::json;
 
 use super::args::{CanaryArgs, CanaryChangeArgs, TypeCommand};
 use super::deployment::short;
 use super::{Context, output};
 use crate::error::Error;
-use crate::service::{Used, quarantine_hint, quarantine_text};
+use crate::service::{CanaryView, TypeInForce, TypeView, Used, quarantine_hint, quarantine_text};
 
 pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     match command {
         TypeCommand::List => {
-            let (types, printed): (Vec<_>, Vec<_>) =
-                service.types_in_force().await?.into_iter().unzip();
-            context.output.many(&printed, || {
+            let types = service.types_in_force().await?;
+            context.output.many(&types, || {
                 output::table(
                     [
                         "type",
@@ -34,13 +33,10 @@ pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode
                         "paused",
                         "canary",
                     ],
-                    types
-                        .iter()
-                        .zip(&printed)
-                        .map(|(active, shown)| row(active, shown.paused.as_ref())),
+                    types.iter().map(row),
                 )
             });
-            for quarantine in types.iter().filter_map(|active| active.quarantine.as_ref()) {
+            for quarantine in types.iter().filter_map(|it| it.view.quarantine.as_ref()) {
                 if context.output.is_human() {
                     let hint = quarantine_hint(&quarantine.type_name);
                     eprintln!("{}\nhint: {hint}", quarantine_text(quarantine));
@@ -96,10 +92,10 @@ pub async fn execute(context: &Context, command: TypeCommand) -> Result<ExitCode
             });
         }
         TypeCommand::Show { name } => {
-            let (active, shown) = service.show_type(&name).await?;
+            let shown = service.show_type(&name).await?;
             context.output.one(&shown, || {
-                let mut text = show(&active);
-                push_used(&shown.usage, "jobs", &active.spec.limits, &mut text);
+                let mut text = show(&shown.view);
+                push_used(&shown.usage, "jobs", &shown.view.limits, &mut text);
                 if let Some(canary) = &shown.view.canary
                     && let Some(usage) = &canary.usage
                 {
@@ -176,31 +172,34 @@ fn history_text(history: &TypeHistory) -> String {
     text
 }
 
-fn row(active: &ActiveType, pause: Option<&Pause>) -> [String; 9] {
-    let spec = &active.spec;
-    let [component, wall, cpu, memory] = output::implementation(spec);
-    let attempts = match spec.external {
+fn row(shown: &TypeInForce) -> [String; 9] {
+    let TypeInForce { view, paused } = shown;
+    let [component, wall, cpu, memory] =
+        output::implementation(view.component, view.external, &view.limits);
+    let attempts = match view.external {
         Some(_) => "-".to_owned(),
-        None => spec.retry.attempts_max.to_string(),
+        None => view.retry.attempts_max.to_string(),
     };
     [
-        spec.name.to_string(),
+        view.name.to_string(),
         component,
         wall,
         cpu,
         memory,
         attempts,
-        active.deployed_at.to_string(),
-        match pause {
-            _ if active.quarantine.is_some() => "quarantined".to_owned(),
+        view.deployed_at.to_string(),
+        match paused {
+            _ if view.quarantine.is_some() => "quarantined".to_owned(),
             None => String::new(),
             Some(Pause { until: None, .. }) => "yes".to_owned(),
             Some(Pause {
                 until: Some(until), ..
             }) => format!("until {until}"),
         },
-        match &active.canary {
-            Some(canary) => format!("{} {}%", short(canary.spec.component), canary.percent),
+        match &view.canary {
+            Some(CanaryView { canary, .. }) => {
+                format!("{} {}%", short(canary.spec.component), canary.percent)
+            }
             None => String::new(),
         },
     ]
@@ -271,26 +270,25 @@ fn quarantine(policy: &QuarantinePolicy) -> String {
     }
 }
 
-fn show(active: &ActiveType) -> String {
-    let spec = &active.spec;
-    let mut text = format!("{}\n", spec.name);
-    if !spec.description.is_empty() {
-        let _ = writeln!(text, "{}", spec.description);
+fn show(view: &TypeView) -> String {
+    let mut text = format!("{}\n", view.name);
+    if !view.description.is_empty() {
+        let _ = writeln!(text, "{}", view.description);
     }
     text.push('\n');
-    if let Some(component) = spec.component {
+    if let Some(component) = view.component {
         let _ = writeln!(text, "component   {component}");
     }
-    if let Some(external) = spec.external {
+    if let Some(external) = view.external {
         let deadline = format_duration_ms(external.deadline_ms);
         let _ = writeln!(text, "external    to be completed within {deadline}");
     }
     let _ = writeln!(
         text,
         "deployed    {} ({})",
-        active.deployed_at, active.deployment
+        view.deployed_at, view.deployment
     );
-    if let Some(canary) = &active.canary {
+    if let Some(CanaryView { canary, .. }) = &view.canary {
         let _ = writeln!(
             text,
             "canary      {}% to {} ({}), component {}",
@@ -300,7 +298,7 @@ fn show(active: &ActiveType) -> String {
             short(canary.spec.component)
         );
     }
-    if let Some(quarantine) = &active.quarantine {
+    if let Some(quarantine) = &view.quarantine {
         let _ = writeln!(
             text,
             "held        {}\n            {}",
@@ -308,41 +306,41 @@ fn show(active: &ActiveType) -> String {
             quarantine_hint(&quarantine.type_name)
         );
     }
-    if spec.external.is_none() {
-        push_runs(&mut text, spec);
+    if view.external.is_none() {
+        push_runs(&mut text, view);
     }
-    let _ = writeln!(text, "\ninput\n{}", output::indent_json(&spec.input_schema));
-    let _ = writeln!(
-        text,
-        "\noutput\n{}",
-        output::indent_json(&spec.output_schema)
-    );
+    for (name, schema) in [
+        ("input", &view.input_schema),
+        ("output", &view.output_schema),
+    ] {
+        let _ = writeln!(text, "\n{name}\n{}", output::pretty(schema));
+    }
     text
 }
 
 /// How its handler runs.
-fn push_runs(text: &mut String, spec: &TypeSpec) {
+fn push_runs(text: &mut String, view: &TypeView) {
     let limits: Vec<String> = LimitName::ALL
         .into_iter()
-        .filter_map(|name| Some(format!("{name} {}", name.format(spec.limits.get(name)?))))
+        .filter_map(|name| Some(format!("{name} {}", name.format(view.limits.get(name)?))))
         .collect();
     let _ = writeln!(text, "limits      {}", limits.join(", "));
-    text.push_str(&retry(&spec.retry));
+    text.push_str(&retry(&view.retry));
     let _ = writeln!(
         text,
         "snooze      {} times, {} altogether",
-        spec.snooze.count_max,
-        format_duration_ms(spec.snooze.total_max)
+        view.snooze.count_max,
+        format_duration_ms(view.snooze.total_max)
     );
-    if !spec.files.is_empty() {
-        let files = spec.files.iter();
+    if !view.files.is_empty() {
+        let files = view.files.iter();
         let files: Vec<String> = files
             .map(|(path, file)| format!("{path} ({})", format_size(file.bytes)))
             .collect();
         let _ = writeln!(text, "files       {}", files.join(", "));
     }
-    let _ = writeln!(text, "quarantine  {}", quarantine(&spec.quarantine));
-    let capabilities = spec.capabilities.describe();
+    let _ = writeln!(text, "quarantine  {}", quarantine(&view.quarantine_policy));
+    let capabilities = view.capabilities.describe();
     let _ = writeln!(
         text,
         "may use     {}",

@@ -25,18 +25,21 @@ mod start_lines;
 mod token;
 mod worker;
 
+use std::cell::OnceCell;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
-use hardstop_sandbox::{Sandbox, SandboxError, compile_if_asked};
-use hardstop_store::{Acting, ConnectOptions, Store};
-use tracing::warn;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use hardstop_sandbox::{Sandbox, compile_if_asked};
+use hardstop_store::Store;
 
+use crate::client::{Client, address};
 use crate::config::Config;
 use crate::error::Error;
-use crate::service::Service;
+use crate::local::{self, Local};
 use crate::telemetry;
+use crate::use_case::UseCases;
 use args::{Cli, Command, Global};
 use output::Output;
 
@@ -44,6 +47,9 @@ use output::Output;
 struct Context {
     config: Config,
     output: Output,
+    /// The server that is asked in place of the database.
+    server: Option<Client>,
+    local: OnceCell<Local>,
 }
 
 impl Context {
@@ -53,68 +59,41 @@ impl Context {
         if let Some(url) = &global.database_url {
             config.database_url.clone_from(url);
         }
+        let server = match &global.server {
+            None => None,
+            Some(server) => {
+                let token = address::token(global.token_file.as_deref())?;
+                Some(Client::new(server.clone(), token))
+            }
+        };
         Ok(Self {
             config,
             output: Output::new(global.output),
+            server,
+            local: OnceCell::new(),
         })
     }
 
     /// A sandbox for so many attempts at once.
     fn sandbox(&self, instances_max: u32) -> Result<Sandbox, Error> {
-        let mut config = self.config.sandbox(instances_max);
-        let mut sandbox = Sandbox::new(config.clone());
-        if let Err(SandboxError::Cache(error)) = &sandbox
-            && self.config.cache_is_default
-            && !error.unsafe_folder
-        {
-            warn!(%error, "compiled code is not kept");
-            config.compile.cache = None;
-            sandbox = Sandbox::new(config);
-        }
-        sandbox.map_err(|error| Error::environment(error.to_string()))
-    }
-
-    /// Who runs the command, for records: the user of the operating system.
-    fn actor(&self) -> String {
-        actor()
+        local::sandbox(&self.config, instances_max)
     }
 
     /// Opens the database. `create` makes a new SQLite file where there is none.
     async fn connect(&self, create: bool) -> Result<Arc<dyn Store>, Error> {
-        if self.config.database_url.starts_with("sqlite://:memory:") {
-            return Err(
-                Error::usage("a database in memory would be gone when the command ends")
-                    .hint("name a file, such as sqlite://hardstop.db"),
-            );
+        local::connect(&self.config, create).await
+    }
+
+    /// The use cases: of the server that is named, or else of the database. `create` makes a new SQLite file where there
+    /// is none.
+    fn service(&self, create: bool) -> &dyn UseCases {
+        match &self.server {
+            Some(server) => server,
+            None => self
+                .local
+                .get_or_init(|| Local::new(self.config.clone(), create)),
         }
-        let options = ConnectOptions {
-            create,
-            schema: self.config.database_schema.clone(),
-            ..ConnectOptions::default()
-        };
-        Ok(hardstop_store::connect(&self.config.database_url, &options).await?)
     }
-
-    /// Opens the database for the use cases. Its schema must be this host's.
-    async fn service(&self, create: bool) -> Result<Service, Error> {
-        let store = self.connect(create).await?;
-        store.check_schema().await?;
-        let acting = Acting {
-            actor: self.actor(),
-            token: None,
-            request: None,
-        };
-        Ok(Service::new(store, self.config.ceiling.clone()).acting(acting))
-    }
-}
-
-/// The name of the user who runs this process; its number where the environment names none.
-fn actor() -> String {
-    let named = ["USER", "LOGNAME"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok());
-    let named = named.filter(|name| (1..=128).contains(&name.len()) && !name.contains('\0'));
-    named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 /// Parses the arguments, runs the command and says how it ended. There is one command that is not for people: `compile`
@@ -123,9 +102,10 @@ pub fn main() -> ExitCode {
     if let Some(code) = compile_if_asked() {
         return code;
     }
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let json_errors = cli.global.output != args::Format::Human;
-    match execute(cli) {
+    match execute(cli, &matches) {
         Ok(code) => code,
         Err(error) => {
             if json_errors {
@@ -144,7 +124,39 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn execute(cli: Cli) -> Result<ExitCode, Error> {
+/// Leaves of server and database the one that is meant: flags rank over the environment, and two that rank the same are
+/// one too many.
+fn choose(global: &mut Global, matches: &ArgMatches) -> Result<(), Error> {
+    let by_flag = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+    if global.server.is_none() || global.database_url.is_none() {
+        return Ok(());
+    }
+    match (by_flag("server"), by_flag("database_url")) {
+        (true, false) => global.database_url = None,
+        (false, true) => global.server = None,
+        _ => {
+            return Err(Error::usage(
+                "a server and a database are named, and a command asks one of them",
+            )
+            .hint(
+                "give --server or --database-url; they may also be in HARDSTOP_SERVER and \
+                 HARDSTOP_DATABASE_URL",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn execute(mut cli: Cli, matches: &ArgMatches) -> Result<ExitCode, Error> {
+    choose(&mut cli.global, matches)?;
+    if cli.global.server.is_some()
+        && let Some(command) = cli.command.of_this_machine()
+    {
+        return Err(Error::usage(format!(
+            "`hardstop {command}` works on the database itself, or on this machine, and on no server"
+        ))
+        .hint("leave out --server (or HARDSTOP_SERVER), and run it where the database can be reached"));
+    }
     let works = matches!(cli.command, Command::Serve(_) | Command::Worker(_));
     telemetry::init(
         if works { "info" } else { "error" },

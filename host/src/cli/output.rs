@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use hardstop_domain::limit::Unit;
 use hardstop_domain::profile::{Distribution, Near};
 use hardstop_domain::quantity::{format_duration_ms, format_size};
-use hardstop_domain::{Failure, LimitName, Limits, LogEntry, TypeSpec, Usage};
+use hardstop_domain::{Digest, External, Failure, LimitName, Limits, LogEntry, Usage};
 use serde::Serialize;
 
 use super::args::Format;
@@ -71,7 +71,8 @@ pub fn print_line(value: &impl Serialize) {
     print(&line(value));
 }
 
-fn pretty(value: &impl Serialize) -> String {
+/// A thing as indented JSON.
+pub fn pretty(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }
 
@@ -81,8 +82,12 @@ fn line(value: &impl Serialize) -> String {
 
 /// What runs a type and within what, in four columns: component, wall time, CPU time, memory. An external type
 /// has a deadline for all that.
-pub fn implementation(spec: &TypeSpec) -> [String; 4] {
-    match (spec.component, spec.external) {
+pub fn implementation(
+    component: Option<Digest>,
+    external: Option<External>,
+    limits: &Limits,
+) -> [String; 4] {
+    match (component, external) {
         (_, Some(external)) => [
             format!("external, {}", format_duration_ms(external.deadline_ms)),
             "-".to_owned(),
@@ -91,9 +96,9 @@ pub fn implementation(spec: &TypeSpec) -> [String; 4] {
         ],
         (component, None) => [
             component.map_or("-".to_owned(), |digest| digest.short()),
-            format_duration_ms(spec.limits.wall_timeout_ms),
-            format_duration_ms(spec.limits.cpu_time_ms),
-            format_size(spec.limits.memory_bytes_max),
+            format_duration_ms(limits.wall_timeout_ms),
+            format_duration_ms(limits.cpu_time_ms),
+            format_size(limits.memory_bytes_max),
         ],
     }
 }

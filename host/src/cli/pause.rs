@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::service::PauseRequest;
 
 pub async fn pause(context: &Context, args: PauseArgs) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     let pause = service
         .pause(PauseRequest {
             type_name: args.target.type_name,
@@ -29,7 +29,7 @@ pub async fn pause(context: &Context, args: PauseArgs) -> Result<ExitCode, Error
 }
 
 pub async fn resume(context: &Context, target: PauseTarget) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     service.resume(target.type_name.as_deref()).await?;
     let resumed = json!({ "type": target.type_name, "resumed": true });
     context.output.one(&resumed, || {
@@ -43,7 +43,7 @@ pub async fn resume(context: &Context, target: PauseTarget) -> Result<ExitCode, 
 }
 
 pub async fn list(context: &Context) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     let pauses = service.pauses().await?;
     context.output.many(&pauses, || {
         output::table(

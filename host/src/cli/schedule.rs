@@ -17,7 +17,7 @@ use crate::service::{ScheduleRequest, timed, upcoming};
 const NEXT_SHOWN: usize = 5;
 
 pub async fn execute(context: &Context, command: ScheduleCommand) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     let done = |name: &str, what: &str| {
         let printed = json!({ "name": name, "done": what });
         context.output.one(&printed, || format!("{what} {name}\n"));

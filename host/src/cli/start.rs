@@ -10,13 +10,12 @@ use hardstop_store::Started;
 use super::args::StartArgs;
 use super::{Context, external, job, output, start_lines};
 use crate::error::Error;
-use crate::service::{self, ChainStart, StartRequest, StartedNode};
+use crate::service::{ChainStart, StartRequest};
 
 pub async fn execute(context: &Context, args: StartArgs) -> Result<ExitCode, Error> {
     if let Some(file) = &args.graph {
         return graph(context, file).await;
     }
-    let type_name = args.type_name.unwrap_or_default();
     let request = StartRequest {
         input: output::read_input(&args.input)?,
         delay: args.after.unwrap_or_default(),
@@ -27,34 +26,34 @@ pub async fn execute(context: &Context, args: StartArgs) -> Result<ExitCode, Err
         blockers: args.blockers,
         on_blocker_failure: args.on_blocker_failure.into(),
         dedup: args.key.map(|key| dedup(key, args.key_window)),
-        type_name: type_name.clone(),
+        type_name: args.type_name.unwrap_or_default(),
     };
-    let service = context.service(false).await?;
+    let service = context.service(false);
     if let Some(file) = &args.inputs {
-        let code = start_lines::execute(context, &service, request, file).await?;
+        let code = start_lines::execute(context, service, request, file).await?;
         service.close().await;
         return Ok(code);
     }
-    let started = service
-        .start_many(vec![request; args.count as usize])
+    let printed = service
+        .start_chains(vec![request; args.count as usize])
         .await?;
-    let code = match (args.wait, started.first()) {
+    let code = match (args.wait, printed.first()) {
         (true, Some(chain)) => {
             if context.output.is_human() {
-                eprintln!("{}", sentence(chain));
+                eprintln!("{}", sentence(&chain.started));
             }
-            let last = service.wait_chain(chain.chain_id, args.timeout).await?;
+            let chain = chain.started.chain_id;
+            let last = service.wait_chain(chain, args.timeout).await?;
             job::print_result(context, &last)
         }
         _ => {
-            let types = vec![type_name; started.len()];
-            let printed = service.with_completions(&types, started.clone()).await?;
+            let started = || printed.iter().map(|chain| &chain.started);
             context
                 .output
-                .many(&printed, || started.iter().map(line).collect());
+                .many(&printed, || started().map(line).collect());
             if context.output.is_human() {
                 external::tell(&printed);
-                for chain in started.iter().filter(|chain| chain.deduplicated) {
+                for chain in started().filter(|chain| chain.deduplicated) {
                     eprintln!("{}", sentence(chain));
                 }
             }
@@ -98,25 +97,14 @@ async fn graph(context: &Context, file: &Path) -> Result<ExitCode, Error> {
             "write a JSON list of {\"name\": ..., \"type\": ..., \"input\": ..., \"blockers\": [...]}",
         )
     })?;
-    let graph = service::graph(chains)?;
-    let names: Vec<String> = graph.iter().map(|node| node.name.clone()).collect();
-    let service = context.service(false).await?;
-    let started = service.start_graph(graph).await?;
-    let printed: Vec<_> = names
-        .iter()
-        .zip(&started)
-        .map(|(name, started)| StartedNode {
-            name: name.clone(),
-            started: *started,
-        })
-        .collect();
+    let service = context.service(false);
+    let printed = service.start_graph(chains).await?;
     context.output.many(&printed, || {
         output::table(
             ["name", "chain"],
-            names
+            printed
                 .iter()
-                .zip(&started)
-                .map(|(name, chain)| [name.clone(), chain.chain_id.to_string()]),
+                .map(|node| [node.name.clone(), node.started.chain_id.to_string()]),
         )
     });
     service.close().await;

@@ -11,13 +11,14 @@ use serde_json::json;
 use super::Context;
 use super::args::Format;
 use crate::error::Error;
-use crate::service::{Service, StartRequest};
+use crate::service::StartRequest;
+use crate::use_case::{UseCases, start_stream};
 
 /// Starts a chain like `template` for each line of the file, and prints its id on a line as soon as it is
 /// committed. A line that cannot be started ends it.
 pub async fn execute(
     context: &Context,
-    service: &Service,
+    service: &dyn UseCases,
     template: StartRequest,
     file: &Path,
 ) -> Result<ExitCode, Error> {
@@ -40,7 +41,7 @@ pub async fn execute(
             ..template.clone()
         })
     }));
-    let mut started = Box::pin(service.start_stream(requests));
+    let mut started = Box::pin(start_stream(service, requests));
     let mut out = std::io::BufWriter::new(stdout());
     let mut count = 0_u64;
     let human = context.output.format() == Format::Human;

@@ -10,14 +10,13 @@ use crate::error::Error;
 use crate::service::TokenRequest;
 
 pub async fn execute(context: &Context, command: TokenCommand) -> Result<ExitCode, Error> {
-    let service = context.service(false).await?;
+    let service = context.service(false);
     match command {
         TokenCommand::Create(args) => {
             let request = TokenRequest {
                 name: args.name,
                 scopes: args.scopes.into_iter().collect(),
                 time: args.expires_in,
-                actor: context.actor(),
             };
             let made = service.create_token(request).await?;
             context.output.one(&made, || made.secret.clone());

@@ -1,6 +1,7 @@
 //! Types without a handler, as a manifest describes them.
 
 use std::io;
+use std::path::Path;
 
 use hardstop_domain::job_type::EXTERNAL_DEADLINE_MS_DEFAULT;
 use hardstop_domain::{
@@ -91,29 +92,31 @@ pub(super) fn schema(
 ) -> Result<String, Error> {
     let text = match given {
         None => "true".to_owned(),
-        Some(Value::String(path)) => {
-            let bytes = file.read_within(path.as_ref(), SCHEMA_BYTES_MAX as u64);
-            let text = bytes.and_then(|bytes| {
-                let bytes = bytes.map_err(|size| {
-                    io::Error::other(format!(
-                        "it has {size} bytes, and a schema may have {SCHEMA_BYTES_MAX}"
-                    ))
-                })?;
-                String::from_utf8(bytes)
-                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-            });
-            text.map_err(|error| {
-                let path = file.beside(path.as_ref());
-                Error::usage(format!(
-                    "cannot read its {which} schema {}: {error}",
-                    path.display()
-                ))
-                .hint("give the path of a JSON file relative to the manifest, or the schema itself")
-            })?
-        }
+        Some(Value::String(path)) => schema_file(file, which, path.as_ref())?,
         Some(schema) => schema.to_string(),
     };
     catalogue::check_schema(&text)
         .map_err(|reason| Error::usage(format!("its {which} schema cannot be used: {reason}")))?;
     Ok(text)
+}
+
+/// The text of a file that holds a schema.
+pub(super) fn schema_file(file: &ManifestFile, which: &str, path: &Path) -> Result<String, Error> {
+    let bytes = file.read_within(path, SCHEMA_BYTES_MAX as u64);
+    let text = bytes.and_then(|bytes| {
+        let bytes = bytes.map_err(|size| {
+            io::Error::other(format!(
+                "it has {size} bytes, and a schema may have {SCHEMA_BYTES_MAX}"
+            ))
+        })?;
+        String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    });
+    text.map_err(|error| {
+        let path = file.beside(path);
+        Error::usage(format!(
+            "cannot read its {which} schema {}: {error}",
+            path.display()
+        ))
+        .hint("give the path of a JSON file relative to the manifest, or the schema itself")
+    })
 }

@@ -1,5 +1,7 @@
 //! The kinds of errors: one table, which gives each its name for programs, its HTTP status and its title.
 
+use super::Exit;
+
 /// Makes the enum and its table, so that no kind can be without a row.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident $slug:literal $status:literal $title:literal)+) => {
@@ -18,6 +20,11 @@ macro_rules! kinds {
                 match self {
                     $(Self::$name => $slug,)+
                 }
+            }
+
+            /// The kind of a name.
+            pub fn from_slug(slug: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|kind| kind.slug() == slug)
             }
 
             /// The HTTP status.
@@ -99,7 +106,7 @@ kinds! {
     WrongCompletionToken "wrong-completion-token" 403 "The completion token is not the job's"
     /// The idempotency key was used before, for another request.
     IdempotencyKeyReused "idempotency-key-reused" 422 "The idempotency key belongs to another request"
-    /// The server has as many requests as it takes.
+    /// The server has as many requests, or bytes of them, as it takes. The same request may succeed later: see `Retry-After`.
     Overloaded "overloaded" 503 "The server is busy"
     /// The request took longer than it may. Whether it had an effect is not known.
     RequestTimeout "request-timeout" 504 "The request took too long"
@@ -117,6 +124,21 @@ kinds! {
 }
 
 impl Kind {
+    /// The exit code of a command that meets such an error.
+    pub const fn exit(self) -> Exit {
+        match self {
+            Self::Conflict | Self::KeyTaken | Self::WrongCompletionToken => Exit::Failed,
+            Self::WaitTimedOut => Exit::Timeout,
+            Self::Overloaded
+            | Self::RequestTimeout
+            | Self::SlowClient
+            | Self::DatabaseUnavailable
+            | Self::SchemaVersion
+            | Self::Internal => Exit::Environment,
+            _ => Exit::Usage,
+        }
+    }
+
     /// Whether only the host's log says more: the message may name machines, files or statements.
     pub const fn is_internal(self) -> bool {
         matches!(

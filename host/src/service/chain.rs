@@ -5,14 +5,14 @@ use std::time::Duration;
 use hardstop_domain::{ChainId, JobId, State};
 use hardstop_store::{CancelledChain, ChainDetail, ChainQuery, ChainSummary, JobDetail};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Service;
 use super::wait::Patience;
 use crate::error::{Error, Kind};
 
 /// A chain that was cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChainCancelled {
     /// The chain.
     pub id: ChainId,
@@ -25,7 +25,7 @@ pub struct ChainCancelled {
 }
 
 /// Chains that were deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChainsDeleted {
     /// The chains: the one that was named first.
     pub chains: Vec<ChainId>,
@@ -58,15 +58,14 @@ impl Service {
         timeout: Option<Duration>,
     ) -> Result<JobDetail, Error> {
         let mut patience = Patience::new(timeout);
+        let what = format!("chain {id}");
         loop {
             let jobs = self.store.chain(id).await?;
             let last = jobs.last().ok_or_else(|| no_such_chain(id))?;
             if last.state.is_final() && last.state != State::Continued {
                 return self.job(last.id).await;
             }
-            patience
-                .wait(format_args!("chain {id}"), last.state)
-                .await?;
+            patience.wait(&what, last.state).await?;
         }
     }
 

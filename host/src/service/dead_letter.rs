@@ -6,7 +6,7 @@ use hardstop_store::{
     ReplayAnswer, ReplayBatch, ReplayDetail, ReplayedJob,
 };
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Service, no_such_job};
@@ -16,7 +16,7 @@ use crate::error::{Error, Kind};
 const SHOWN_MAX: usize = 20;
 
 /// What a replay came to, or would come to.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ReplayReport {
     /// The replay; none where nothing was written.
     pub replay: Option<ReplayId>,
@@ -60,7 +60,7 @@ impl Service {
         &self,
         filter: DeadLetterFilter,
         note: Option<String>,
-        actor: &str,
+        actor: Option<String>,
         dry_run: bool,
     ) -> Result<ReplayReport, Error> {
         let id = match dry_run {
@@ -72,7 +72,7 @@ impl Service {
         };
         let mut batch = ReplayBatch {
             id,
-            actor: actor.to_owned(),
+            actor: actor.unwrap_or_else(|| self.actor.to_string()),
             note,
             filter: filter.clone(),
             jobs: Vec::new(),
@@ -125,7 +125,7 @@ impl Service {
         &self,
         mut jobs: Vec<JobId>,
         note: Option<String>,
-        actor: &str,
+        actor: Option<String>,
         dry_run: bool,
     ) -> Result<ReplayReport, Error> {
         jobs.sort_unstable();
@@ -149,10 +149,11 @@ impl Service {
             Ok(id) => id,
             Err(made) => return Ok(made),
         };
+        let actor = actor.unwrap_or_else(|| self.actor.to_string());
         for chunk in jobs.chunks(DEAD_LETTER_LIMIT_MAX as usize) {
             let batch = ReplayBatch {
                 id,
-                actor: actor.to_owned(),
+                actor: actor.clone(),
                 note: note.clone(),
                 filter: DeadLetterFilter {
                     jobs: Some(chunk.to_vec()),

@@ -5,14 +5,14 @@ use hardstop_store::{
     CanaryChange, DeploymentDetail, NewDeployment, Quarantine, RolledBack, TypeHistory,
 };
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Service, parse_type};
 use crate::difference::{Difference, differences};
 use crate::error::{Error, Kind};
 
 /// A deployment in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentLine {
     /// Its id.
     pub id: DeploymentId,
@@ -28,7 +28,7 @@ pub struct DeploymentLine {
 
 impl DeploymentLine {
     /// The line of a deployment.
-    pub fn of(deployment: &DeploymentDetail) -> Self {
+    fn of(deployment: &DeploymentDetail) -> Self {
         Self {
             id: deployment.id,
             name: deployment.name.clone(),
@@ -40,7 +40,7 @@ impl DeploymentLine {
 }
 
 /// What is different in one type.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TypeDifference {
     /// The type.
     #[serde(rename = "type")]
@@ -52,7 +52,7 @@ pub struct TypeDifference {
 }
 
 /// Which sides have a type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TypeChange {
     /// The later one only.
@@ -66,7 +66,7 @@ pub enum TypeChange {
 }
 
 /// A deployment that was made.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentMade {
     /// The manifest's name.
     pub name: String,
@@ -80,6 +80,28 @@ pub struct DeploymentMade {
     pub canary_percent: Option<u8>,
     /// Its types.
     pub types: Vec<TypeName>,
+}
+
+/// A deployment that was verified.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Verified {
+    /// The manifest's name.
+    pub name: String,
+    /// Its component; none where every type is completed from outside.
+    pub component: Option<Digest>,
+    /// Its types.
+    pub types: Vec<TypeName>,
+}
+
+impl Verified {
+    /// What is verified.
+    pub fn of(new: &NewDeployment) -> Self {
+        Self {
+            name: new.name.clone(),
+            component: new.component.as_ref().map(|component| component.digest),
+            types: new.types.iter().map(|spec| spec.name.clone()).collect(),
+        }
+    }
 }
 
 impl Service {
@@ -100,8 +122,9 @@ impl Service {
     }
 
     /// The newest deployments.
-    pub async fn deployments(&self, limit: u32) -> Result<Vec<DeploymentDetail>, Error> {
-        Ok(self.store.deployments(limit).await?)
+    pub async fn deployments(&self, limit: u32) -> Result<Vec<DeploymentLine>, Error> {
+        let deployments = self.store.deployments(limit).await?;
+        Ok(deployments.iter().map(DeploymentLine::of).collect())
     }
 
     /// One deployment.

@@ -5,13 +5,13 @@ use std::time::Duration;
 use hardstop_domain::{JobId, OnBlockerFailure, OutcomeKind, State};
 use hardstop_store::{EXPLAIN_AHEAD_MAX, Explanation, JobBlocker, PauseInForce, SessionLease};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Service, no_such_job, quarantine_hint, quarantine_text};
 use crate::error::Error;
 
 /// Why a job is not running, or where it stands.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
     /// In words, what matters most first. At least one.
     pub reasons: Vec<Reason>,
@@ -20,7 +20,7 @@ pub struct Explained {
 }
 
 /// One reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// For programs.
     pub code: ReasonCode,
@@ -29,7 +29,7 @@ pub struct Reason {
 }
 
 /// What kind of reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReasonCode {
     /// It waits for chains to close.

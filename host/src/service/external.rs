@@ -1,11 +1,15 @@
 //! Jobs that are completed from outside: with a token, before a deadline.
 
-use hardstop_domain::{ChainId, JobId, NewJob, OnBlockerFailure, State};
+use hardstop_domain::{ChainId, JobId, NewJob, OnBlockerFailure, State, TypeName};
 use hardstop_store::{Completion, ExternalAnswer, ExternalOutcome};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Service, no_such_job, parse_type, start_error};
+use crate::catalogue;
 use crate::error::{Error, Kind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// What somebody says that an external job came to.
 #[derive(Debug, Clone)]
@@ -35,14 +39,54 @@ pub enum Verdict {
     },
 }
 
+/// What became of an external job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Completed")]
+pub struct Finished {
+    /// The job.
+    pub id: JobId,
+    /// Its state.
+    pub state: State,
+    /// The next job of its chain.
+    pub continued_to: Option<JobId>,
+    /// With what that is completed, where it is external.
+    #[serde(flatten)]
+    pub completion: Option<Completion>,
+}
+
 impl Service {
+    /// Writes what an external job came to.
+    pub async fn finish(
+        &self,
+        id: JobId,
+        token: Uuid,
+        verdict: Verdict,
+    ) -> Result<Finished, Error> {
+        let state = match verdict {
+            Verdict::Complete { .. } => State::Completed,
+            Verdict::Continue { .. } => State::Continued,
+            Verdict::Fail { .. } => State::Discarded,
+        };
+        let continued_to = self.complete_external(id, token, verdict).await?;
+        let completion = match continued_to {
+            Some(next) => self.completion(next).await?,
+            None => None,
+        };
+        Ok(Finished {
+            id,
+            state,
+            continued_to,
+            completion,
+        })
+    }
+
     /// What completes an external job; none where it is final or has a handler.
     pub async fn completion(&self, id: JobId) -> Result<Option<Completion>, Error> {
         Ok(self.store.completion_token(id).await?)
     }
 
     /// Writes what an external job came to. Returns the next job of its chain, where it goes on.
-    pub async fn complete_external(
+    async fn complete_external(
         &self,
         id: JobId,
         token: Uuid,
@@ -74,7 +118,7 @@ impl Service {
             }
             Verdict::Fail { message, details } => {
                 if let Some(details) = &details {
-                    check_json("details", details)?;
+                    check_json("details", details.clone())?;
                 }
                 ExternalOutcome::Fail { message, details }
             }
@@ -120,20 +164,27 @@ impl Service {
         if active.spec.external.is_none() {
             return Ok(());
         }
-        crate::catalogue::check_output(&active.spec, output).map_err(|error| {
-            let error = Error::usage(error.to_string());
-            error.kind(Kind::SchemaMismatch).hint(format!(
-                "`hardstop type show {type_name}` prints the schema"
-            ))
-        })
+        catalogue::check_output(&active.spec, output)
+            .map_err(|reason| output_error(&type_name, reason))
     }
 }
 
-fn check_json(what: &str, text: &str) -> Result<(), Error> {
-    serde_json::from_str::<serde::de::IgnoredAny>(text)
-        .map(|_| ())
-        .map_err(|error| {
-            Error::usage(format!("the {what} are not JSON: {error}"))
-                .hint("give JSON text, @FILE to read a file, or - for standard input")
-        })
+fn output_error(type_name: &TypeName, reason: String) -> Error {
+    let error = Error::usage(reason).kind(Kind::SchemaMismatch);
+    error.hint(format!(
+        "`hardstop type show {type_name}` prints the schema"
+    ))
+}
+
+/// Says that an output is not JSON.
+pub fn output_not_json(type_name: &TypeName, error: &serde_json::Error) -> Error {
+    output_error(type_name, catalogue::output_not_json(type_name, error))
+}
+
+/// Fails where the text is not JSON.
+pub fn check_json(what: &str, text: String) -> Result<Box<RawValue>, Error> {
+    RawValue::from_string(text).map_err(|error| {
+        Error::usage(format!("the {what} are not JSON: {error}"))
+            .hint("give JSON text, @FILE to read a file, or - for standard input")
+    })
 }

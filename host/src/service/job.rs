@@ -5,14 +5,14 @@ use std::time::Duration;
 use hardstop_domain::{JobId, LogEntry, State};
 use hardstop_store::{Cancelled, Due, JobDetail, JobQuery, JobSummary, Moved, Retried};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Service;
 use super::wait::Patience;
 use crate::error::{Error, Kind};
 
 /// What became of a job by what somebody asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobChanged {
     /// The job.
     pub id: JobId,
@@ -29,7 +29,7 @@ impl JobChanged {
 }
 
 /// Something that an attempt said.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// The run that said it; none for the one that ended the job well.
     pub run: Option<u32>,
@@ -71,14 +71,13 @@ impl Service {
     /// Waits until a job is final.
     pub async fn wait_job(&self, id: JobId, timeout: Option<Duration>) -> Result<JobDetail, Error> {
         let mut patience = Patience::new(timeout);
+        let what = format!("job {id}");
         loop {
             let job = self.job(id).await?;
             if job.summary.state.is_final() {
                 return Ok(job);
             }
-            patience
-                .wait(format_args!("job {id}"), job.summary.state)
-                .await?;
+            patience.wait(&what, job.summary.state).await?;
         }
     }
 

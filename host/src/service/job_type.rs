@@ -2,12 +2,12 @@
 
 use hardstop_domain::profile::{Distribution, distributions};
 use hardstop_domain::{
-    Capabilities, DeploymentId, Digest, Limits, QuarantinePolicy, RetryPolicy, SnoozePolicy,
+    Capabilities, DeploymentId, Digest, Files, Limits, QuarantinePolicy, RetryPolicy, SnoozePolicy,
     Timestamp, TypeName, job_type::External,
 };
 use hardstop_store::{ActiveType, Canary, Pause, Quarantine, UsageSample};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Service;
@@ -17,7 +17,7 @@ use crate::error::Error;
 const USAGE_SAMPLES: u32 = 1_000;
 
 /// A deployed type.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TypeView {
     /// Its name.
     pub name: TypeName,
@@ -45,6 +45,8 @@ pub struct TypeView {
     pub canary: Option<CanaryView>,
     /// What its handlers may reach.
     pub capabilities: Capabilities,
+    /// The read-only files that its attempts see.
+    pub files: Files,
     /// The JSON Schema of its input.
     pub input_schema: Value,
     /// That of its output.
@@ -52,7 +54,7 @@ pub struct TypeView {
 }
 
 /// What is tried beside what is in force of a type.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CanaryView {
     /// The canary.
     #[serde(flatten)]
@@ -63,7 +65,7 @@ pub struct CanaryView {
 }
 
 /// A type in a list.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TypeInForce {
     /// The type.
     #[serde(flatten)]
@@ -73,7 +75,7 @@ pub struct TypeInForce {
 }
 
 /// A type in full.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TypeShown {
     /// The type.
     #[serde(flatten)]
@@ -83,7 +85,7 @@ pub struct TypeShown {
 }
 
 /// What jobs used that ended well.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Used {
     /// How many of them.
     pub attempts: usize,
@@ -122,6 +124,7 @@ impl TypeView {
                 usage: None,
             }),
             capabilities: spec.capabilities.clone(),
+            files: spec.files.clone(),
             input_schema: schema(&spec.input_schema),
             output_schema: schema(&spec.output_schema),
         }
@@ -130,22 +133,19 @@ impl TypeView {
 
 impl Service {
     /// Every deployed type, and what keeps it from being claimed.
-    pub async fn types_in_force(&self) -> Result<Vec<(ActiveType, TypeInForce)>, Error> {
+    pub async fn types_in_force(&self) -> Result<Vec<TypeInForce>, Error> {
         let pauses = self.pauses().await?;
         let types = self.types().await?.into_iter();
-        let shown = types.map(|active| {
-            let shown = TypeInForce {
-                view: TypeView::of(&active),
-                paused: pause_of(&active, &pauses).cloned(),
-            };
-            (active, shown)
+        let shown = types.map(|active| TypeInForce {
+            view: TypeView::of(&active),
+            paused: pause_of(&active, &pauses).cloned(),
         });
         Ok(shown.collect())
     }
 
     /// One type, and what its newest jobs used. What ran a canary is told apart; what is from before that was
     /// recorded counts with what is in force.
-    pub async fn show_type(&self, name: &str) -> Result<(ActiveType, TypeShown), Error> {
+    pub async fn show_type(&self, name: &str) -> Result<TypeShown, Error> {
         let active = self.job_type(name).await?;
         let samples = self.type_usage(&active.spec.name, USAGE_SAMPLES).await?;
         let canary = active.canary.as_ref().map(|canary| canary.deployment);
@@ -156,11 +156,10 @@ impl Service {
         if let Some(canary) = &mut view.canary {
             canary.usage = Some(Used::of(beside));
         }
-        let shown = TypeShown {
+        Ok(TypeShown {
             view,
             usage: Used::of(used),
-        };
-        Ok((active, shown))
+        })
     }
 }
 

@@ -14,7 +14,6 @@ mod removal;
 mod request;
 mod schedule;
 mod start;
-mod stream;
 mod token;
 mod wait;
 
@@ -30,27 +29,37 @@ pub use audit::json_lines;
 pub use chain::{ChainCancelled, ChainsDeleted};
 pub use dead_letter::ReplayReport;
 pub use deployment::{
-    DeploymentLine, DeploymentMade, TypeChange, TypeDifference, quarantine_hint, quarantine_text,
+    DeploymentLine, DeploymentMade, TypeChange, TypeDifference, Verified, quarantine_hint,
+    quarantine_text,
 };
-pub use external::Verdict;
+pub use external::{Finished, Verdict};
+pub(crate) use external::{check_json, output_not_json};
 use job::no_such_job;
 pub use job::{JobChanged, LogLine, logs};
 pub use job_type::{CanaryView, TypeInForce, TypeShown, TypeView, Used};
 pub use pause::PauseRequest;
-pub use request::{ChainStart, StartedChain, StartedNode, graph};
+pub(crate) use pause::{optional_type, parse_time};
+pub use request::{ChainStart, StartedChain, StartedNode};
+pub(crate) use schedule::parse_schedule;
 pub use schedule::{ScheduleRequest, Timed, timed, upcoming};
-use start::start_error;
 pub use start::{GraphBlocker, GraphRequest, START_BATCH, StartRequest, too_many};
+pub(crate) use start::{START_BATCH_BYTES, start_error};
 pub use token::{MadeToken, TokenRequest};
+pub(crate) use wait::still;
 
 use crate::catalogue::{Catalogue, StartError};
 use crate::error::{Error, Kind};
+
+/// Who acts where nobody says, for records.
+const NOBODY: &str = "unknown";
 
 /// The use cases over one store. Clones share what they know of the types.
 #[derive(Clone)]
 pub struct Service {
     store: Arc<dyn Store>,
     ceiling: Limits,
+    /// On whose behalf, for records.
+    actor: Arc<str>,
     /// The types, once they were asked for. Whoever lives longer than a command keeps it fresh: see
     /// [`Service::follow_deployments`].
     catalogue: Arc<RwLock<Option<Arc<Catalogue>>>>,
@@ -62,6 +71,7 @@ impl Service {
         Self {
             store,
             ceiling,
+            actor: NOBODY.into(),
             catalogue: Arc::default(),
         }
     }
@@ -70,6 +80,7 @@ impl Service {
     #[must_use]
     pub fn acting(&self, acting: Acting) -> Self {
         Self {
+            actor: acting.actor.as_str().into(),
             store: self.store.acting(acting),
             ..self.clone()
         }
@@ -182,7 +193,7 @@ impl Service {
     }
 }
 
-fn parse_type(text: &str) -> Result<TypeName, Error> {
+pub(crate) fn parse_type(text: &str) -> Result<TypeName, Error> {
     text.parse()
         .map_err(|error| Error::usage(format!("{error}")))
 }

@@ -17,8 +17,8 @@ pub struct PauseRequest {
     pub time: Option<Duration>,
     /// Until when, in RFC 3339; not beside `time`.
     pub until: Option<String>,
-    /// Who.
-    pub actor: String,
+    /// Who; none: whoever acts.
+    pub actor: Option<String>,
     /// Why.
     pub note: Option<String>,
 }
@@ -40,7 +40,7 @@ impl Service {
         let pause = NewPause {
             type_name: optional_type(request.type_name.as_deref())?,
             until,
-            actor: request.actor,
+            actor: request.actor.unwrap_or_else(|| self.actor.to_string()),
             note: request.note,
         };
         self.store.pause(pause).await.map_err(|error| {
@@ -76,11 +76,11 @@ impl Service {
     }
 }
 
-fn optional_type(text: Option<&str>) -> Result<Option<TypeName>, Error> {
+pub(crate) fn optional_type(text: Option<&str>) -> Result<Option<TypeName>, Error> {
     text.map(parse_type).transpose()
 }
 
-fn parse_time(text: &str) -> Result<Timestamp, Error> {
+pub(crate) fn parse_time(text: &str) -> Result<Timestamp, Error> {
     text.parse().map_err(|_| {
         Error::usage(format!("`until`: `{text}` is not a time")).hint(
             "write RFC 3339 with a zone, such as 2027-01-31T08:00:00Z or 2027-01-31T09:00:00+01:00",

@@ -14,7 +14,7 @@ use super::{GraphBlocker, GraphRequest, Service, StartRequest};
 use crate::error::Error;
 
 /// A chain to start.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChainStart {
     /// The type of its first job.
@@ -59,6 +59,32 @@ pub struct ChainStart {
 }
 
 impl ChainStart {
+    /// What a request asks for, with its input.
+    pub fn of(request: StartRequest, input: Box<RawValue>) -> Self {
+        let (key, scope) = match request.dedup {
+            None => (None, DedupScope::Open),
+            Some(dedup) => (Some(dedup.key), dedup.scope),
+        };
+        let key_window = match scope {
+            DedupScope::Open => None,
+            DedupScope::Any { window_ms } => Some(window_ms),
+        };
+        Self {
+            type_name: request.type_name,
+            input: Some(input),
+            after: u64::try_from(request.delay.as_millis()).unwrap_or(u64::MAX),
+            at: request.not_before,
+            priority: request.priority,
+            key,
+            key_window,
+            limits: request.limits,
+            blockers: request.blockers.iter().map(ToString::to_string).collect(),
+            on_blocker_failure: request.on_blocker_failure,
+            trace_parent: request.trace_parent,
+            name: None,
+        }
+    }
+
     /// As the start of a chain that is no part of a graph.
     pub fn request(self) -> Result<StartRequest, Error> {
         if self.name.is_some() {
@@ -103,7 +129,7 @@ impl ChainStart {
 
 /// The requests of a graph. What a chain waits for is another of the graph where that has the name, or else the id of
 /// a chain that exists.
-pub fn graph(chains: Vec<ChainStart>) -> Result<Vec<GraphRequest>, Error> {
+pub(super) fn graph(chains: Vec<ChainStart>) -> Result<Vec<GraphRequest>, Error> {
     let names: HashSet<String> = chains.iter().filter_map(|it| it.name.clone()).collect();
     let mut graph = Vec::with_capacity(chains.len());
     for (index, mut chain) in chains.into_iter().enumerate() {
@@ -128,7 +154,7 @@ pub fn graph(chains: Vec<ChainStart>) -> Result<Vec<GraphRequest>, Error> {
 }
 
 /// A chain that was started, and with what its job is completed where that is external.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StartedChain {
     /// The chain.
     #[serde(flatten)]
@@ -139,7 +165,7 @@ pub struct StartedChain {
 }
 
 /// A chain of a graph that was started.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StartedNode {
     /// Its name in the graph.
     pub name: String,
@@ -149,8 +175,18 @@ pub struct StartedNode {
 }
 
 impl Service {
+    /// Starts chains, as [`Service::start_many`] does. Tells with what jobs are completed that are external.
+    pub async fn start_chains(
+        &self,
+        requests: Vec<StartRequest>,
+    ) -> Result<Vec<StartedChain>, Error> {
+        let types: Vec<String> = requests.iter().map(|it| it.type_name.clone()).collect();
+        let started = self.start_many(requests).await?;
+        self.with_completions(&types, started).await
+    }
+
     /// What was started, with the tokens of external jobs. `types` names the type of each.
-    pub async fn with_completions(
+    async fn with_completions(
         &self,
         types: &[String],
         started: Vec<Started>,

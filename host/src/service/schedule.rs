@@ -9,7 +9,7 @@ use hardstop_domain::{
 };
 use hardstop_store::{NewSchedule, PutSchedule, Schedule, ScheduleDetail, StoreError};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Service, parse_type, start_error};
@@ -41,7 +41,7 @@ pub struct ScheduleRequest {
 impl Service {
     /// Makes a schedule, or changes the one of its name.
     pub async fn put_schedule(&self, request: ScheduleRequest) -> Result<PutSchedule, Error> {
-        let name = parse_name(&request.name)?;
+        let name = parse_schedule(&request.name)?;
         let spec = ScheduleSpec {
             timing: timing(&request)?,
             overlap: request.overlap,
@@ -83,14 +83,14 @@ impl Service {
 
     /// One schedule in full.
     pub async fn schedule(&self, name: &str) -> Result<ScheduleDetail, Error> {
-        let name = parse_name(name)?;
+        let name = parse_schedule(name)?;
         let found = self.store.schedule(&name).await?;
         found.ok_or_else(|| no_such_schedule(&name))
     }
 
     /// Pauses or resumes a schedule. Times in between are not made up for.
     pub async fn set_schedule_paused(&self, name: &str, paused: bool) -> Result<(), Error> {
-        let name = parse_name(name)?;
+        let name = parse_schedule(name)?;
         let exists = self.store.set_schedule_paused(&name, paused).await?;
         exists.then_some(()).ok_or_else(|| no_such_schedule(&name))
     }
@@ -119,14 +119,14 @@ impl Service {
 
     /// Deletes a schedule. Chains that it started stay.
     pub async fn delete_schedule(&self, name: &str) -> Result<(), Error> {
-        let name = parse_name(name)?;
+        let name = parse_schedule(name)?;
         let existed = self.store.delete_schedule(&name).await?;
         existed.then_some(()).ok_or_else(|| no_such_schedule(&name))
     }
 }
 
 /// A schedule and its next times.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Timed{T}")]
 pub struct Timed<T> {
     /// The schedule.
@@ -191,7 +191,7 @@ fn timing(request: &ScheduleRequest) -> Result<Timing, Error> {
     }
 }
 
-fn parse_name(text: &str) -> Result<ScheduleName, Error> {
+pub(crate) fn parse_schedule(text: &str) -> Result<ScheduleName, Error> {
     text.parse().map_err(schedule_error)
 }
 

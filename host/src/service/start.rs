@@ -9,12 +9,15 @@ use hardstop_domain::{
 use hardstop_store::{Started, StoreError};
 use uuid::Uuid;
 
-use super::{Service, parse_type};
+use super::request::graph;
+use super::{ChainStart, Service, StartedNode, parse_type};
 use crate::catalogue::StartError;
 use crate::error::{Error, Kind};
 
 /// How many chains go into one transaction when many are started.
 pub const START_BATCH: usize = 1_000;
+/// The most bytes of input in one batch, unless one start alone has more.
+pub const START_BATCH_BYTES: usize = 8 << 20;
 
 /// A start as it is asked for.
 #[derive(Debug, Clone, Default)]
@@ -85,17 +88,18 @@ impl Service {
         Ok(started)
     }
 
-    /// Starts at most [`START_BATCH`] chains in one transaction, all or none.
-    pub async fn start_batch(&self, requests: Vec<StartRequest>) -> Result<Vec<Started>, Error> {
-        if requests.len() > START_BATCH {
-            return Err(too_many(requests.len()));
-        }
-        self.start_many(requests).await
-    }
-
     /// Starts chains that wait for each other, all in one transaction or none. Answers in the order of
     /// the graph.
-    pub async fn start_graph(&self, graph: Vec<GraphRequest>) -> Result<Vec<Started>, Error> {
+    pub async fn start_graph(&self, chains: Vec<ChainStart>) -> Result<Vec<StartedNode>, Error> {
+        let graph = graph(chains)?;
+        let names: Vec<String> = graph.iter().map(|node| node.name.clone()).collect();
+        let started = self.enqueue_graph(graph).await?;
+        let nodes = names.into_iter().zip(started);
+        let nodes = nodes.map(|(name, started)| StartedNode { name, started });
+        Ok(nodes.collect())
+    }
+
+    async fn enqueue_graph(&self, graph: Vec<GraphRequest>) -> Result<Vec<Started>, Error> {
         let mut ids: HashMap<String, ChainId> = HashMap::with_capacity(graph.len());
         let mut chains = Vec::with_capacity(graph.len());
         let mut waits = Vec::with_capacity(graph.len());
@@ -180,7 +184,7 @@ pub fn too_many(chains: usize) -> Error {
     .hint("start them in parts")
 }
 
-pub(super) fn start_error(error: StartError) -> Error {
+pub(crate) fn start_error(error: StartError) -> Error {
     let kind = match &error {
         StartError::UnknownType(_) => Kind::NotDeployed,
         StartError::Mismatch { .. } => Kind::SchemaMismatch,

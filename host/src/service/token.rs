@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hardstop_domain::{Digest, Scopes, TokenId};
 use hardstop_store::{NewToken, Token};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
@@ -30,12 +30,10 @@ pub struct TokenRequest {
     pub scopes: Scopes,
     /// How long it can be used; none: without end.
     pub time: Option<Duration>,
-    /// Who makes it.
-    pub actor: String,
 }
 
 /// A token that was just made.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub struct MadeToken {
     /// What is kept of it.
     #[serde(flatten)]
@@ -57,7 +55,7 @@ impl Service {
             name: request.name,
             hash: Digest::of(secret.as_bytes()),
             scopes: request.scopes,
-            actor: request.actor,
+            actor: self.actor.to_string(),
             time: request.time,
         };
         let token = self.store.put_token(token).await?;

@@ -5,6 +5,7 @@ mod audit;
 mod bad_input;
 mod follow;
 mod idempotency;
+mod load;
 mod process;
 mod resource;
 mod upload;

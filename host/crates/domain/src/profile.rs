@@ -1,7 +1,7 @@
 //! What attempts use of their limits: how near they come, how use is distributed, and the limits that it suggests.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::limit::{LimitName, Limits, Unit};
 use crate::outcome::Usage;
@@ -67,7 +67,7 @@ impl LimitName {
 }
 
 /// A limit that an attempt came near.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Near {
     /// Which limit.
     pub name: LimitName,
@@ -94,7 +94,7 @@ pub fn near(usage: &Usage, limits: &Limits) -> Vec<Near> {
 }
 
 /// How the use of one limit is distributed over attempts, in the units of [`Usage::of`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
     /// Which limit.
     pub name: LimitName,

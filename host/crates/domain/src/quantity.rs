@@ -165,7 +165,7 @@ pub mod duration_ms {
 
 /// Serde for an optional duration. See [`duration_ms`].
 pub mod duration_ms_option {
-    use serde::{Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serializer};
 
     /// Writes `30s` or nothing.
     pub fn serialize<S: Serializer>(ms: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -175,9 +175,13 @@ pub mod duration_ms_option {
         }
     }
 
-    /// Reads `30s`.
+    /// Reads `30s` or `null`.
     pub fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<Option<u64>, D::Error> {
-        super::duration_ms::deserialize(de).map(Some)
+        let Some(text) = Option::<String>::deserialize(de)? else {
+            return Ok(None);
+        };
+        let duration = super::parse_duration(&text).map_err(serde::de::Error::custom)?;
+        Ok(Some(duration.as_millis() as u64))
     }
 }
 

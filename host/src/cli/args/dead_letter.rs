@@ -126,9 +126,9 @@ pub struct ReplayArgs {
     /// Why: kept with the replay.
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
-    /// Who: kept with the replay.
-    #[arg(long, env = "USER", default_value = "unknown", value_name = "NAME")]
-    pub actor: String,
+    /// Who: kept with the replay [default: the user; of a server, the token]
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
 }
 
 fn dead_state(text: &str) -> Result<State, String> {

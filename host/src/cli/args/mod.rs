@@ -32,6 +32,7 @@ pub use token::TokenCommand;
 
 pub use dead_letter::{DeadLetterCommand, DeadLetterFilterArgs, ReplayArgs};
 
+use crate::client::address::Address;
 use chain::ChainCommand;
 use time::time_ago;
 
@@ -62,6 +63,12 @@ pub struct Global {
         value_name = "URL"
     )]
     pub database_url: Option<String>,
+    /// A server to ask in place of the database: http://HOST:PORT or https://HOST
+    #[arg(long, global = true, env = "HARDSTOP_SERVER", value_name = "URL")]
+    pub server: Option<Address>,
+    /// A file with the server's token [default: what HARDSTOP_TOKEN holds]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// How to print: for people, as one JSON document, or as one JSON object a line.
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Human)]
     pub output: Format,
@@ -131,6 +138,19 @@ pub enum Command {
     Migrate,
     /// Look for what would keep Hardstop from working here.
     Doctor,
+}
+
+impl Command {
+    /// The name of a command that makes no sense on a server.
+    pub fn of_this_machine(&self) -> Option<&'static str> {
+        match self {
+            Self::Serve(_) => Some("serve"),
+            Self::Worker(_) => Some("worker"),
+            Self::Migrate => Some("migrate"),
+            Self::Doctor => Some("doctor"),
+            _ => None,
+        }
+    }
 }
 
 /// `hardstop run`.

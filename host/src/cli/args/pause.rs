@@ -31,7 +31,7 @@ pub struct PauseArgs {
     /// Why, for whoever wonders.
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
-    /// Who pauses it.
-    #[arg(long, env = "USER", default_value = "unknown", value_name = "NAME")]
-    pub actor: String,
+    /// Who pauses it [default: the user; of a server, the token]
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
 }

@@ -115,7 +115,7 @@ impl AuditAction {
 }
 
 /// A change.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRecord {
     /// Its id. UUIDv7.
     pub id: AuditId,

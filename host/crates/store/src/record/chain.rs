@@ -2,7 +2,7 @@
 
 use hardstop_domain::{ChainId, Failure, JobId, Lineage, OutcomeKind, State, Timestamp, TypeName};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{JobSummary, json_text_option};
 
@@ -34,7 +34,7 @@ pub struct ChainQuery {
 }
 
 /// A chain, in a line.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChainSummary {
     /// Its id, which is its first job's.
     pub id: ChainId,
@@ -60,13 +60,13 @@ pub struct ChainSummary {
 }
 
 /// A chain in full.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChainDetail {
     /// The line.
     #[serde(flatten)]
     pub summary: ChainSummary,
     /// JSON text: the output of its last job, once completed.
-    #[serde(serialize_with = "json_text_option")]
+    #[serde(with = "json_text_option")]
     #[schemars(with = "Option<serde_json::Value>")]
     pub output: Option<String>,
     /// Why its last job failed, where its last word was a failure.
@@ -87,7 +87,7 @@ pub struct ChainDetail {
 }
 
 /// A chain that a job waits for, or waited for.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobBlocker {
     /// The job.
     pub job: JobId,
@@ -106,7 +106,7 @@ pub struct JobBlocker {
 }
 
 /// A job that waits for a chain, or waited for it.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Dependent {
     /// The job.
     pub job: JobId,

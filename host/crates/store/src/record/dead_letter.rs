@@ -2,7 +2,7 @@
 
 use hardstop_domain::{Failure, JobId, OutcomeKind, ReplayId, State, Timestamp, TypeName};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::JobSummary;
 
@@ -14,7 +14,7 @@ pub const NOTE_BYTES_MAX: usize = 1_000;
 pub const ACTOR_BYTES_MAX: usize = 128;
 
 /// Which dead letters are meant. Every field narrows.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterFilter {
     /// Only this type.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
@@ -51,7 +51,7 @@ pub struct DeadLetterQuery {
 }
 
 /// A job that ended badly.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetter {
     /// The job.
     #[serde(flatten)]
@@ -76,7 +76,7 @@ pub struct ReplayBatch {
 }
 
 /// What a replay made of one job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "answer", content = "state", rename_all = "kebab-case")]
 pub enum ReplayAnswer {
     /// It was in this state and is in the queue again.
@@ -94,7 +94,7 @@ pub enum ReplayAnswer {
 }
 
 /// A replay, as it was recorded.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Replay {
     /// Its id.
     pub id: ReplayId,
@@ -111,7 +111,7 @@ pub struct Replay {
 }
 
 /// A replay and what has become of its jobs.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplayDetail {
     /// The replay.
     #[serde(flatten)]
@@ -121,7 +121,7 @@ pub struct ReplayDetail {
 }
 
 /// A job of a replay.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplayedJob {
     /// The job.
     pub id: JobId,

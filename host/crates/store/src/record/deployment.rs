@@ -4,13 +4,13 @@ use hardstop_domain::{
     DeploymentId, Digest, QuarantinePolicy, Tally, Timestamp, TypeId, TypeName, TypeSpec, Usage,
 };
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The most deployments and events that one page holds.
 pub const DEPLOYMENT_LIMIT_MAX: u32 = 1_000;
 
 /// A deployment that a share of a type's jobs goes to, beside the one in force.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Canary {
     /// The deployment.
     pub deployment: DeploymentId,
@@ -23,7 +23,7 @@ pub struct Canary {
 }
 
 /// A component of a type that is kept from running because its attempts end badly.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quarantine {
     /// The type.
     #[serde(rename = "type")]
@@ -43,7 +43,7 @@ pub struct Quarantine {
 }
 
 /// A deployment in full.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentDetail {
     /// Its id.
     pub id: DeploymentId,
@@ -58,7 +58,7 @@ pub struct DeploymentDetail {
 }
 
 /// A deployment, as the history of a type tells of it.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TypeDeployment {
     /// Its id.
     pub id: DeploymentId,
@@ -77,7 +77,7 @@ pub struct TypeDeployment {
 }
 
 /// What became of the deployments of a type.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TypeHistory {
     /// The type.
     #[serde(rename = "type")]
@@ -89,7 +89,7 @@ pub struct TypeHistory {
 }
 
 /// A change of a type's deployments.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TypeEvent {
     /// When.
     pub at: Timestamp,
@@ -104,7 +104,7 @@ pub struct TypeEvent {
 }
 
 /// What was done with a deployment of a type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TypeEventKind {
     /// It was put in force as it was made.

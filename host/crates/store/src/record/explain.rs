@@ -2,7 +2,7 @@
 
 use hardstop_domain::{Failure, JobId, OnBlockerFailure, OutcomeKind, SessionId, Timestamp};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{JobBlocker, JobSummary, Quarantine};
 
@@ -17,7 +17,7 @@ pub const EXPLAIN_AHEAD_MAX: u32 = 1_000;
 ///
 /// The facts come from a few statements, one after the other: a job that moves meanwhile may be
 /// described by facts of two moments. `job` is of the first.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The job, in a line.
     #[serde(flatten)]
@@ -57,7 +57,7 @@ pub struct Explanation {
 }
 
 /// A pause that is in force.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PauseInForce {
     /// Whether it is of every type.
     pub everything: bool,
@@ -72,7 +72,7 @@ pub struct PauseInForce {
 }
 
 /// How a session stands with its lease.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionLease {
     /// Its number.
     pub id: SessionId,

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use hardstop_domain::{NewJob, State, Timestamp};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// What completes an external job, and until when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Completion {
     /// The secret that a completion must name.
     #[serde(rename = "completion_token")]

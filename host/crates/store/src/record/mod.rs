@@ -86,7 +86,7 @@ pub struct Deployment {
 }
 
 /// A stored component.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Component {
     /// Its digest.
     pub digest: Digest,
@@ -101,7 +101,7 @@ pub struct Component {
 }
 
 /// A type that can be started.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ActiveType {
     /// Its number.
     pub id: TypeId,
@@ -177,7 +177,7 @@ pub struct ClaimedJob {
 }
 
 /// What a blocker came to.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BlockerResult {
     /// The chain.
     pub chain_id: ChainId,
@@ -186,7 +186,7 @@ pub struct BlockerResult {
     pub state: Option<State>,
     /// JSON text, where it completed. None, too, where the outputs of all blockers of the job together
     /// are over [`BLOCKER_OUTPUT_BYTES_MAX`] with it.
-    #[serde(serialize_with = "json_text_option")]
+    #[serde(with = "json_text_option")]
     #[schemars(with = "Option<serde_json::Value>")]
     pub output: Option<String>,
     /// How large the output is, in bytes.
@@ -364,7 +364,7 @@ pub enum Retried {
 }
 
 /// A job, in a line.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobSummary {
     /// Its id.
     pub id: JobId,
@@ -398,21 +398,20 @@ pub struct JobSummary {
 }
 
 /// A job in full.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobDetail {
     /// The line.
     #[serde(flatten)]
     pub summary: JobSummary,
     /// JSON text.
-    #[serde(serialize_with = "json_text")]
+    #[serde(with = "json_text")]
     #[schemars(with = "serde_json::Value")]
     pub input: String,
     /// Limits that its start lowered.
-    #[serde(skip_serializing_if = "LimitsPatch::is_empty")]
-    #[schemars(default)]
+    #[serde(default, skip_serializing_if = "LimitsPatch::is_empty")]
     pub limits: LimitsPatch,
     /// JSON text, once completed.
-    #[serde(serialize_with = "json_text_option")]
+    #[serde(with = "json_text_option")]
     #[schemars(with = "Option<serde_json::Value>")]
     pub output: Option<String>,
     /// Why it failed, where its last word was a failure.
@@ -446,7 +445,7 @@ pub struct JobDetail {
 }
 
 /// An attempt that did not finish its job well.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptRecord {
     /// The number of the run, from 1; everything counts.
     pub run: u32,
@@ -505,7 +504,7 @@ pub struct JobQuery {
 }
 
 /// A registered worker process.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     /// Its number.
     pub id: SessionId,
@@ -521,19 +520,40 @@ pub struct Session {
     pub running: u64,
 }
 
-fn json_text<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(value) => value.serialize(serializer),
-        Err(_) => serializer.serialize_str(text),
+/// Serde for JSON text that stands as the JSON that it is.
+mod json_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+        match serde_json::from_str::<serde_json::Value>(text) {
+            Ok(value) => value.serialize(serializer),
+            Err(_) => serializer.serialize_str(text),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<String, D::Error> {
+        Ok(serde_json::Value::deserialize(de)?.to_string())
     }
 }
 
-fn json_text_option<S: serde::Serializer>(
-    text: &Option<String>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match text {
-        Some(text) => json_text(text, serializer),
-        None => serializer.serialize_none(),
+/// The same where there may be none. JSON's own `null` is none, too, when it is read back.
+mod json_text_option {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        text: &Option<String>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match text {
+            Some(text) => super::json_text::serialize(text, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        de: D,
+    ) -> Result<Option<String>, D::Error> {
+        let value = Option::<serde_json::Value>::deserialize(de)?;
+        Ok(value.map(|value| value.to_string()))
     }
 }

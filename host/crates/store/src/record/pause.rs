@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hardstop_domain::{Timestamp, TypeName};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The longest name of who paused something, in bytes.
 pub const PAUSE_ACTOR_BYTES_MAX: usize = 128;
@@ -34,7 +34,7 @@ pub enum PauseEnd {
 }
 
 /// A pause in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pause {
     /// What is not claimed; none: nothing at all.
     #[serde(rename = "type")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hardstop_domain::{ChainId, JobId};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The most chains that one deletion takes along.
 pub const CASCADE_CHAINS_MAX: usize = 10_000;
@@ -12,7 +12,7 @@ pub const CASCADE_CHAINS_MAX: usize = 10_000;
 pub const WAITERS_SHOWN_MAX: usize = 100;
 
 /// What a deletion came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Deleted {
     /// Gone, with all their jobs: the chain itself first, then those that waited for it.

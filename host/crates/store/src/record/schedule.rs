@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hardstop_domain::{ChainId, NewJob, ScheduleName, ScheduleSpec, Timestamp, TypeName};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ActiveType, json_text};
 
@@ -30,7 +30,7 @@ pub struct NewSchedule {
 }
 
 /// What came of making a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PutSchedule {
     /// Whether it is new; otherwise one of that name was changed.
     pub created: bool,
@@ -39,7 +39,7 @@ pub struct PutSchedule {
 }
 
 /// A schedule.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Schedule {
     /// Its name.
     pub name: ScheduleName,
@@ -64,13 +64,13 @@ pub struct Schedule {
 }
 
 /// A schedule in full.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduleDetail {
     /// The line.
     #[serde(flatten)]
     pub schedule: Schedule,
     /// JSON text.
-    #[serde(serialize_with = "json_text")]
+    #[serde(with = "json_text")]
     #[schemars(with = "serde_json::Value")]
     pub input: String,
     /// What became of its last times, latest first, at most [`FIRES_SHOWN`].
@@ -78,7 +78,7 @@ pub struct ScheduleDetail {
 }
 
 /// What became of one time of a schedule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fire {
     /// When it was due.
     pub at: Timestamp,
@@ -93,7 +93,7 @@ pub struct Fire {
 }
 
 /// What can become of a time of a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FireResult {
     /// A chain was started.
