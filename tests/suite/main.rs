@@ -28,6 +28,7 @@ mod chain;
 mod cli;
 mod command;
 mod crash;
+mod dashboard;
 mod dead_letter;
 mod deployment;
 mod explain;

@@ -3,6 +3,7 @@
 mod audit;
 mod catalogue;
 mod chain;
+mod dead_group;
 mod dead_letter;
 mod deployment;
 pub mod explain;
@@ -16,6 +17,7 @@ mod schedule;
 mod start;
 mod stream;
 mod token;
+mod version;
 mod wait;
 
 use std::sync::{Arc, RwLock};
@@ -27,6 +29,7 @@ use hardstop_store::{
 
 pub use audit::json_lines;
 pub use chain::{ChainCancelled, ChainsDeleted};
+pub use dead_group::{DeadGroup, DeadGroups};
 pub use dead_letter::ReplayReport;
 pub use deployment::{
     DeploymentLine, DeploymentMade, TypeChange, TypeDifference, quarantine_hint, quarantine_text,
@@ -40,7 +43,7 @@ pub use request::{ChainStart, StartedChain, StartedNode, graph};
 pub use schedule::{ScheduleRequest, Timed, timed, upcoming};
 use start::start_error;
 pub use start::{GraphBlocker, GraphRequest, START_BATCH, StartRequest, too_many};
-pub use token::{MadeToken, TokenRequest};
+pub use token::{MadeToken, TokenRequest, random};
 
 use crate::catalogue::{Catalogue, StartError};
 use crate::error::{Error, Kind};
