@@ -190,7 +190,8 @@ impl Graph {
         here: bool,
     ) {
         let (x, y) = place((column, row));
-        self.width = self.width.max(x + BOX_WIDTH + MARGIN);
+        // Beside a box there may be a line down from it.
+        self.width = self.width.max(x + BOX_WIDTH + GAP_ACROSS / 4 + MARGIN);
         self.height = self.height.max(y + BOX_HEIGHT + MARGIN);
         self.nodes.push(Node {
             x,
@@ -256,8 +257,8 @@ fn shortened(name: String) -> String {
     }
 }
 
-/// Of a chain that waits for nothing and has one job there is nothing to draw that the facts do not say.
 impl Graph {
+    /// Of a chain that waits for nothing and has one job there is nothing to draw that the facts do not say.
     pub fn is_worth_it(&self) -> bool {
         self.nodes.len() > 1
     }
