@@ -255,7 +255,9 @@ impl Entry {
             return Vec::new();
         };
         let validator = self.validator();
-        validator.as_ref().map_or_else(|_| Vec::new(), |validator| faults(validator, &value))
+        validator
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |validator| faults(validator, &value))
     }
 
     fn validator(&self) -> &Result<jsonschema::Validator, String> {

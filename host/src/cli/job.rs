@@ -109,9 +109,7 @@ async fn list(context: &Context, service: &Service, query: &JobQuery) -> Result<
 
 fn row(job: &JobSummary) -> [String; 7] {
     let took = match (job.started_at, job.finished_at) {
-        (Some(started), Some(finished)) => {
-            format_us(finished.since(started).as_micros() as u64)
-        }
+        (Some(started), Some(finished)) => format_us(finished.since(started).as_micros() as u64),
         _ => "-".to_owned(),
     };
     [

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use hardstop_domain::capability::HttpCapability;
-use hardstop_domain::quantity::format_us;
 use hardstop_domain::capability::http::HttpRules;
 use hardstop_domain::profile::{Near, near};
+use hardstop_domain::quantity::format_us;
 use hardstop_domain::{
     Blocker, BlockerEnd, Capabilities, ChainId, Command, JobId, LimitName, Limits, Lineage,
     LogEntry, Outcome, Report, TypeName, Usage, command::CommandOutput, outcome::Progress,
