@@ -27,7 +27,8 @@ fn a_job_is_started_by_the_form_and_watched_to_its_end() {
     let browser = Browser::open();
     browser.go(&at("/types"));
     browser.click("a[href='/types/nap/start']");
-    browser.fill("[name='input/ms']", "2500");
+    // Long enough to be seen running, however busy the machine is.
+    browser.fill("[name='input/ms']", "20000");
     browser.click("form.panel button.primary");
     wait_for("the page of the job", || {
         browser.address().contains("/jobs/").then_some(())
@@ -62,6 +63,8 @@ fn jobs_are_filtered_chosen_and_retried() {
     }
     let server = Server::start(&db);
     let browser = Browser::open();
+    // In a narrow one rows are cards, and there is no box for all of them.
+    browser.size(1440, 900, "light");
     browser.go(&format!("http://{}/jobs", server.address()));
     browser.run(
         "document.querySelector('select[name=type]').value = 'noop'",
