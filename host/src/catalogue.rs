@@ -14,6 +14,7 @@ use hardstop_domain::{
     canary,
 };
 use hardstop_store::ActiveType;
+use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
 /// The active types of a database, as they were when it was asked.
@@ -247,6 +248,23 @@ impl Entry {
         self.check_input(&job.input, &limits)
     }
 
+    /// Everything that its schema has against an input: where, as a JSON pointer, and what. Of what is no JSON, or that
+    /// the schema cannot be used, [`Self::check_input`] tells.
+    pub fn faults(&self, input: &str) -> Vec<(String, String)> {
+        let Ok(value) = serde_json::from_str(input) else {
+            return Vec::new();
+        };
+        let validator = self.validator();
+        validator
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |validator| faults(validator, &value))
+    }
+
+    fn validator(&self) -> &Result<jsonschema::Validator, String> {
+        self.validator
+            .get_or_init(|| compile(&self.active.spec.input_schema))
+    }
+
     /// Whether an input is one of this type.
     pub fn check_input(&self, input: &str, limits: &Limits) -> Result<(), StartError> {
         let spec = &self.active.spec;
@@ -264,8 +282,7 @@ impl Entry {
             reason: error.to_string(),
         })?;
         let validator = self
-            .validator
-            .get_or_init(|| compile(&spec.input_schema))
+            .validator()
             .as_ref()
             .map_err(|reason| StartError::Schema {
                 type_name: type_name(),
@@ -278,6 +295,27 @@ impl Entry {
             })
         })
     }
+}
+
+/// How many faults of a value are told.
+const FAULTS_MAX: usize = 50;
+
+/// What is wrong with a value: where, as a JSON pointer, and what, in which nothing of the value is quoted.
+fn faults(validator: &jsonschema::Validator, value: &Value) -> Vec<(String, String)> {
+    let errors = validator.iter_errors(value).take(FAULTS_MAX);
+    let faults = errors.map(|error| {
+        let place = error.instance_path().to_string();
+        match error.kind() {
+            // Said of what is not there, rather than of what it is not in.
+            ValidationErrorKind::Required { property } => {
+                let name = property.as_str().unwrap_or_default();
+                let name = name.replace('~', "~0").replace('/', "~1");
+                (format!("{place}/{name}"), "it is required".to_owned())
+            }
+            _ => (place, error.masked_with("it").to_string()),
+        }
+    });
+    faults.collect()
 }
 
 /// The first thing that is wrong with a value: where, and what.

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a harness fails by panicking")]
 
+mod browser;
 mod cluster;
 mod database;
 mod load;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub use browser::Browser;
 pub use cluster::Cluster;
 pub use database::{Database, Kind};
 pub use load::Load;

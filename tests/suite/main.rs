@@ -43,6 +43,7 @@ mod cli;
 mod client;
 mod command;
 mod crash;
+mod dashboard;
 mod dead_letter;
 mod deployment;
 mod explain;

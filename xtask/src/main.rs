@@ -119,6 +119,15 @@ fn test(args: &[String]) -> Result<()> {
     if Command::new("sqlite3").arg("--version").output().is_err() {
         bail!("the tests need the program sqlite3: apt-get install -y sqlite3");
     }
+    if Command::new("chromedriver")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        bail!(
+            "the tests need a browser and its driver: apt-get install -y chromium chromium-driver"
+        );
+    }
     guest::build()?;
     step("host (a first build takes some minutes)");
     // With all that the tests want of dependencies, so that nothing is compiled twice.

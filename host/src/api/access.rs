@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use hardstop_domain::{Scope, Scopes, TokenId};
-use hardstop_store::{Acting, JobDetail, RequestKey};
+use hardstop_store::{Acting, JobDetail, RequestKey, Token};
 
 use super::Api;
 use super::guard::names_loopback;
@@ -31,25 +31,62 @@ pub struct Access {
     scopes: Scopes,
 }
 
+impl Access {
+    /// Whoever has a token.
+    pub fn of(token: Token) -> Self {
+        Self {
+            actor: token.name,
+            token: Some(token.id),
+            scopes: token.scopes,
+        }
+    }
+
+    /// Who it is, for records.
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// Whether they were known by a token.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Whether they may do what needs this scope.
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.allow(scope)
+    }
+}
+
 /// Finds out who sent a request. Whoever did not say, or wrongly, gets no further than [`require`].
 pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     match access(&api, request.headers()).await {
-        Ok(Ok(access)) => drop(request.extensions_mut().insert(access)),
-        Ok(Err(refused)) => drop(request.extensions_mut().insert(refused)),
+        Ok(found) => remember(&mut request, found),
         Err(error) => return Problem::from(error).into_response(),
     }
     next.run(request).await
 }
 
+/// Keeps for [`require`] who sent a request, or why nobody knows.
+pub fn remember(request: &mut Request, found: Result<Access, Refused>) {
+    match found {
+        Ok(access) => drop(request.extensions_mut().insert(access)),
+        Err(refused) => drop(request.extensions_mut().insert(refused)),
+    }
+}
+
 /// Why nobody knows who sent a request.
 #[derive(Debug, Clone, Copy)]
-enum Refused {
+pub enum Refused {
+    /// None was sent, and one is needed.
     NoToken,
+    /// It is unknown, was revoked or has expired.
     BadToken,
+    /// No token is needed, but of requests that name this machine.
     ForeignHost,
 }
 
-async fn access(api: &Api, headers: &HeaderMap) -> Result<Result<Access, Refused>, Error> {
+/// Who sent a request with these headers.
+pub async fn access(api: &Api, headers: &HeaderMap) -> Result<Result<Access, Refused>, Error> {
     let header = headers.get(header::AUTHORIZATION);
     if let Some(header) = header {
         let token = header.to_str().ok().and_then(|text| {
@@ -60,11 +97,7 @@ async fn access(api: &Api, headers: &HeaderMap) -> Result<Result<Access, Refused
             Some(token) => api.service.token_of(token).await?,
             None => None,
         };
-        return Ok(found.ok_or(Refused::BadToken).map(|token| Access {
-            actor: token.name,
-            token: Some(token.id),
-            scopes: token.scopes,
-        }));
+        return Ok(found.ok_or(Refused::BadToken).map(Access::of));
     }
     if !api.is_loopback || api.service.has_tokens().await? {
         return Ok(Err(Refused::NoToken));
@@ -123,6 +156,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Who it is, and what they may do.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
     /// What the caller may see of a job: its completion token is for those who may complete it.
     pub fn shown(&self, mut job: JobDetail) -> JobDetail {
         if !self.access.scopes.allow(Scope::Operate) {

@@ -68,7 +68,7 @@ struct JobPath {
 
 /// How much somebody has heard of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Heard {
+pub struct Heard {
     /// How many lines of the log.
     lines: usize,
     /// The beginning of the digest of the last state.
@@ -76,7 +76,15 @@ struct Heard {
 }
 
 impl Heard {
-    fn read(id: &str) -> Option<Self> {
+    /// All there is to hear of a job as it was read.
+    pub fn all_of(job: &JobDetail) -> Self {
+        let mut heard = Self::default();
+        drop(heard.events(job));
+        heard
+    }
+
+    /// What an event's id says.
+    pub fn read(id: &str) -> Option<Self> {
         let (lines, state) = id.split_once('-')?;
         Some(Self {
             lines: lines.parse().ok()?,
@@ -84,7 +92,8 @@ impl Heard {
         })
     }
 
-    fn id(&self) -> String {
+    /// As the id of an event.
+    pub fn id(&self) -> String {
         format!("{}-{}", self.lines, self.state)
     }
 
@@ -113,7 +122,7 @@ fn event(name: &str, id: &str, data: &impl Serialize) -> String {
 }
 
 /// What was heard before, as the header `Last-Event-ID` tells.
-struct LastEvent(Heard);
+pub struct LastEvent(pub Heard);
 
 impl<S: Send + Sync> FromRequestParts<S> for LastEvent {
     type Rejection = Problem;
@@ -160,7 +169,7 @@ impl OperationInput for LastEvent {
 }
 
 /// Server-sent events.
-struct Events(Body);
+pub struct Events(Body);
 
 impl IntoResponse for Events {
     fn into_response(self) -> Response {
@@ -192,6 +201,16 @@ async fn follow(
     Path(path): Path<JobPath>,
     LastEvent(heard): LastEvent,
 ) -> Result<Events, Problem> {
+    events(caller.service, &api, path.job, heard).await
+}
+
+/// The events of a job, for who has heard so much of it.
+pub async fn events(
+    service: Service,
+    api: &Api,
+    job: JobId,
+    heard: Heard,
+) -> Result<Events, Problem> {
     let Ok(slot) = Arc::clone(&api.followers).try_acquire_owned() else {
         return Err(Problem::new(
             Kind::Overloaded,
@@ -199,10 +218,10 @@ async fn follow(
         ));
     };
     // A job that does not exist is a problem still.
-    caller.service.job(path.job).await?;
+    service.job(job).await?;
     let following = Following {
-        service: caller.service,
-        job: path.job,
+        service,
+        job,
         heard,
         pending: VecDeque::new(),
         ended: false,

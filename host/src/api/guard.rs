@@ -16,6 +16,7 @@ use tracing::{Instrument as _, error, info_span};
 use uuid::Uuid;
 
 use super::problem::Problem;
+use crate::dashboard;
 use crate::error::{Error, Kind};
 
 /// How many requests are worked on at once. One more is refused at once: waiting would only make all of them late.
@@ -28,6 +29,10 @@ const DEPLOY_TIMEOUT: Duration = Duration::from_secs(900);
 const DEPLOYMENTS: &str = "/api/v1/deployments";
 /// The id of a request, which the host's log has too.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of a request, for who answers it.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestId(pub Uuid);
 
 /// The router behind all of it.
 pub fn around(router: Router) -> Router {
@@ -44,13 +49,15 @@ pub fn around(router: Router) -> Router {
                 Problem::from(Error::environment("a handler panicked")).into_response()
             },
         ))
+        .layer(from_fn(dashboard::present))
         .layer(from_fn(named))
 }
 
 /// Gives the request an id, and the answer the headers that every answer has.
-async fn named(request: Request, next: Next) -> Response {
+async fn named(mut request: Request, next: Next) -> Response {
     let id = Uuid::now_v7();
     let span = info_span!("request", %id, method = %request.method(), path = request.uri().path());
+    request.extensions_mut().insert(RequestId(id));
     let mut response = next.run(request).instrument(span).await;
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {

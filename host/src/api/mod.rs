@@ -7,7 +7,7 @@
 //! Every route is added by `Routes::add`, which asks for the scope that it needs; the document is made of the
 //! handlers' own types. An error is a [`problem::Problem`], whose kinds are one table: [`crate::error::Kind`].
 
-mod access;
+pub(crate) mod access;
 pub(crate) mod audit;
 mod body;
 pub(crate) mod chain;
@@ -16,9 +16,9 @@ pub(crate) mod cursor;
 pub(crate) mod dead_letter;
 pub(crate) mod deployment;
 pub mod document;
-mod extract;
-mod follow;
-mod guard;
+pub(crate) mod extract;
+pub(crate) mod follow;
+pub(crate) mod guard;
 mod health;
 mod idempotency;
 pub(crate) mod job;
@@ -41,7 +41,8 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::Config;
-use crate::error::Kind;
+use crate::dashboard::{self, Sessions};
+use crate::error::{Error, Kind};
 use crate::service::Service;
 use body::BodyBudget;
 use problem::Problem;
@@ -54,7 +55,9 @@ pub const PREFIX: &str = "/api/v1";
 /// What handlers get of the server.
 #[derive(Clone)]
 pub struct Api {
-    service: Service,
+    pub(crate) service: Service,
+    /// Who is logged in to the dashboard.
+    pub(crate) sessions: Arc<Sessions>,
     /// Whether the server can be reached from this machine only.
     is_loopback: bool,
     deployer: Arc<Deployer>,
@@ -110,18 +113,19 @@ pub fn openapi() -> Value {
     document::of(routes()).0
 }
 
-/// The API over these use cases, for a server that can be reached from this machine only, or from others too, and that
+/// The API and the dashboard over these use cases, for a server that can be reached from this machine only, or from others too, and that
 /// ends when `stopping` says so.
 pub fn router(
     service: Service,
     deployer: Deployer,
     is_loopback: bool,
     stopping: watch::Receiver<bool>,
-) -> Router {
+) -> Result<Router, Error> {
     document::begin();
     let (document, routes) = document::of(routes());
     let api = Api {
         service,
+        sessions: Arc::new(Sessions::new()?),
         is_loopback,
         bodies: Arc::new(BodyBudget::new(deployer.config.serve.body_budget_bytes)),
         deployer: Arc::new(deployer),
@@ -139,6 +143,7 @@ pub fn router(
                 .merge(document::route(&document)),
         )
         .merge(health::routes())
+        .merge(dashboard::router(&api))
         .fallback(|| async {
             Problem::new(Kind::NoSuchRoute, "nothing is served under this path")
                 .hint("/api/v1/openapi.json lists the routes")
@@ -151,5 +156,5 @@ pub fn router(
             .hint("the header `Allow` and /api/v1/openapi.json say which it has")
         })
         .with_state(api);
-    guard::around(router)
+    Ok(guard::around(router))
 }

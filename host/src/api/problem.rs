@@ -23,6 +23,17 @@ pub struct Problem {
     error: Error,
 }
 
+/// What a problem says, beside an answer that says it as JSON: for those who show it otherwise.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its kind.
+    pub kind: Kind,
+    /// What happened this time.
+    pub detail: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
 /// What a problem says.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Problem")]
@@ -92,7 +103,13 @@ impl IntoResponse for Problem {
         };
         let status =
             StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let shown = Shown {
+            kind,
+            detail: body.detail.clone(),
+            hint: body.hint.clone(),
+        };
         let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(shown);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         match kind {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use hardstop_domain::Timestamp;
+use hardstop_domain::quantity::format_us;
 use hardstop_store::{ChainDetail, ChainQuery, ChainSummary, JobBlocker};
 
 use super::args::chain::{ChainCommand, ChainDeleteArgs, ChainListArgs};
@@ -114,7 +115,7 @@ fn row(chain: &ChainSummary) -> [String; 7] {
 
 fn took(from: Option<Timestamp>, to: Option<Timestamp>) -> String {
     match (from, to) {
-        (Some(from), Some(to)) => output::format_us(to.since(from).as_micros() as u64),
+        (Some(from), Some(to)) => format_us(to.since(from).as_micros() as u64),
         _ => "-".to_owned(),
     }
 }

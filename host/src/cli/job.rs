@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use hardstop_domain::quantity::format_size;
+use hardstop_domain::quantity::{format_size, format_us};
 use hardstop_domain::{LogEntry, State, Usage};
 use hardstop_store::{AttemptRecord, Due, JobDetail, JobQuery, JobSummary};
 
@@ -114,9 +114,7 @@ async fn list(
 
 fn row(job: &JobSummary) -> [String; 7] {
     let took = match (job.started_at, job.finished_at) {
-        (Some(started), Some(finished)) => {
-            output::format_us(finished.since(started).as_micros() as u64)
-        }
+        (Some(started), Some(finished)) => format_us(finished.since(started).as_micros() as u64),
         _ => "-".to_owned(),
     };
     [
@@ -209,7 +207,7 @@ pub fn show(job: &JobDetail) -> String {
     match (summary.started_at, summary.finished_at) {
         (Some(started), Some(finished)) => {
             field("started", started.to_string());
-            let took = output::format_us(finished.since(started).as_micros() as u64);
+            let took = format_us(finished.since(started).as_micros() as u64);
             field("finished", format!("{finished} (after {took})"));
         }
         (Some(started), None) => field("started", started.to_string()),
@@ -289,8 +287,8 @@ fn push_log(text: &mut String, log: &[LogEntry]) {
 fn usage_line(usage: &Usage) -> String {
     let mut text = format!(
         "wall {}, cpu {}, memory {}",
-        output::format_us(usage.wall_us),
-        output::format_us(usage.cpu_us),
+        format_us(usage.wall_us),
+        format_us(usage.cpu_us),
         format_size(usage.memory_bytes_peak)
     );
     if let Some(fuel) = usage.fuel {

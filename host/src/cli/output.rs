@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
-use hardstop_domain::limit::Unit;
 use hardstop_domain::profile::{Distribution, Near};
-use hardstop_domain::quantity::{format_duration_ms, format_size};
+use hardstop_domain::quantity::{format_duration_ms, format_size, format_us};
 use hardstop_domain::{Digest, External, Failure, LimitName, Limits, LogEntry, Usage};
 use serde::Serialize;
 
@@ -133,15 +132,6 @@ pub fn indent_json(text: &str) -> String {
     }
 }
 
-/// Microseconds for people.
-pub fn format_us(us: u64) -> String {
-    match us {
-        0..1_000 => format!("{us}us"),
-        1_000..1_000_000 => format!("{:.1}ms", us as f64 / 1e3),
-        _ => format!("{:.2}s", us as f64 / 1e6),
-    }
-}
-
 /// A failure: message, limit, backtrace, details, and the lines that would grant what was refused.
 pub fn failure(failure: &Failure) -> String {
     let mut text = format!("{}: {}\n", failure.kind, failure.message);
@@ -216,7 +206,7 @@ pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64, children: u64) ->
         Some([
             name.key().to_owned(),
             bar(share),
-            used_of(name, used),
+            name.format_used(used),
             format!("of {}", name.format(limit)),
             format!("{:.1}%", share * 100.0),
         ])
@@ -240,15 +230,6 @@ pub fn usage(usage: &Usage, limits: &Limits, input_bytes: u64, children: u64) ->
     text
 }
 
-/// How much of a limit was used, for people: as [`Usage::of`] tells it.
-pub fn used_of(name: LimitName, used: u64) -> String {
-    match name.unit() {
-        Unit::Duration => format_us(used),
-        Unit::Count => used.to_string(),
-        Unit::Size => format_size(used),
-    }
-}
-
 /// How use is distributed over attempts, against the limits.
 pub fn distributions(rows: &[Distribution], limits: &Limits) -> String {
     let rows = rows.iter().map(|row| {
@@ -256,11 +237,11 @@ pub fn distributions(rows: &[Distribution], limits: &Limits) -> String {
         let of = |value: Option<u64>| value.map_or_else(String::new, |value| name.format(value));
         [
             name.key().to_owned(),
-            used_of(name, row.min),
-            used_of(name, row.p50),
-            used_of(name, row.p90),
-            used_of(name, row.p99),
-            used_of(name, row.max),
+            name.format_used(row.min),
+            name.format_used(row.p50),
+            name.format_used(row.p90),
+            name.format_used(row.p99),
+            name.format_used(row.max),
             of(limits.get(name)),
             of(row.suggested),
         ]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use hardstop_domain::capability::HttpCapability;
 use hardstop_domain::capability::http::HttpRules;
 use hardstop_domain::profile::{Near, near};
+use hardstop_domain::quantity::format_us;
 use hardstop_domain::{
     Blocker, BlockerEnd, Capabilities, ChainId, Command, JobId, LimitName, Limits, Lineage,
     LogEntry, Outcome, Report, TypeName, Usage, command::CommandOutput, outcome::Progress,
@@ -410,7 +411,7 @@ fn print(context: &Context, name: &TypeName, report: &Report, limits: &Limits, i
     }
     match &report.outcome {
         Outcome::Completed { output } => {
-            eprintln!("completed in {}", output::format_us(report.usage.wall_us));
+            eprintln!("completed in {}", format_us(report.usage.wall_us));
             output::print(&output::indent_json(output));
         }
         Outcome::Continued { next } => {

@@ -63,7 +63,7 @@ pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, 
         let mut stopped = stopped.clone();
         async move { drop(stopped.wait_for(|stopped| *stopped).await) }
     };
-    let router = api::router(service, deployer, is_loopback, stopped.clone());
+    let router = api::router(service, deployer, is_loopback, stopped.clone())?;
     let serve = server.run(router, told());
     match worker {
         None => serve.await,

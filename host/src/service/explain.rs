@@ -331,7 +331,7 @@ fn ended(facts: &Explanation, found: &mut Reasons) {
 }
 
 /// A length of time in its two largest units: `4 min 10 s`.
-fn span(length: Duration) -> String {
+pub fn span(length: Duration) -> String {
     const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
     let seconds = length.as_secs();
     let Some(first) = UNITS.iter().position(|(_, size)| seconds >= *size) else {

@@ -164,7 +164,7 @@ impl Service {
 }
 
 /// The pause that keeps a type from being claimed: that of everything, or its own.
-fn pause_of<'p>(active: &ActiveType, pauses: &'p [Pause]) -> Option<&'p Pause> {
+pub fn pause_of<'p>(active: &ActiveType, pauses: &'p [Pause]) -> Option<&'p Pause> {
     let concerns = |pause: &&Pause| match &pause.type_name {
         None => true,
         Some(name) => *name == active.spec.name,

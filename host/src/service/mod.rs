@@ -3,6 +3,7 @@
 mod audit;
 mod catalogue;
 mod chain;
+mod dead_group;
 mod dead_letter;
 mod deployment;
 pub mod explain;
@@ -15,6 +16,7 @@ mod request;
 mod schedule;
 mod start;
 mod token;
+mod version;
 mod wait;
 
 use std::sync::{Arc, RwLock};
@@ -27,6 +29,7 @@ use hardstop_store::{
 
 pub use audit::json_lines;
 pub use chain::{ChainCancelled, ChainsDeleted};
+pub use dead_group::{DeadGroup, DeadGroups};
 pub use dead_letter::ReplayReport;
 pub use deployment::{
     DeploymentLine, DeploymentMade, TypeChange, TypeDifference, Verified, quarantine_hint,
@@ -36,7 +39,7 @@ pub use external::{Finished, Verdict};
 pub(crate) use external::{check_json, output_not_json};
 use job::no_such_job;
 pub use job::{JobChanged, LogLine, logs};
-pub use job_type::{CanaryView, TypeInForce, TypeShown, TypeView, Used};
+pub use job_type::{CanaryView, TypeInForce, TypeShown, TypeView, Used, pause_of};
 pub use pause::PauseRequest;
 pub(crate) use pause::{optional_type, parse_time};
 pub use request::{ChainStart, StartedChain, StartedNode};
@@ -44,7 +47,7 @@ pub(crate) use schedule::parse_schedule;
 pub use schedule::{ScheduleRequest, Timed, timed, upcoming};
 pub use start::{GraphBlocker, GraphRequest, START_BATCH, StartRequest, too_many};
 pub(crate) use start::{START_BATCH_BYTES, start_error};
-pub use token::{MadeToken, TokenRequest};
+pub use token::{MadeToken, TokenRequest, random};
 pub(crate) use wait::still;
 
 use crate::catalogue::{Catalogue, StartError};

@@ -81,6 +81,12 @@ impl Service {
         Ok((is_it && token.is_usable()).then_some(token))
     }
 
+    /// The token of this id, where it can be used.
+    pub async fn usable_token(&self, id: TokenId) -> Result<Option<Token>, Error> {
+        let found = self.store.find_token(id).await?.token;
+        Ok(found.map(|(token, _)| token).filter(Token::is_usable))
+    }
+
     /// Whether there is, or was, any token.
     pub async fn has_tokens(&self) -> Result<bool, Error> {
         Ok(self.store.find_token(TokenId(Uuid::nil())).await?.any)
@@ -119,7 +125,8 @@ fn id_of(secret: &str) -> Option<TokenId> {
     Uuid::from_slice(&bytes[..16]).ok().map(TokenId)
 }
 
-fn random(mut bytes: &mut [u8]) -> Result<(), Error> {
+/// Fills these bytes with randomness of the system.
+pub fn random(mut bytes: &mut [u8]) -> Result<(), Error> {
     while !bytes.is_empty() {
         let got = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty());
         let got = got.map_err(|error| {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limit::{LimitName, Limits, Unit};
 use crate::outcome::Usage;
+use crate::quantity::{format_size, format_us};
 
 /// The share of a limit, in percent, from which an attempt counts as near it.
 pub const NEAR_PERCENT: u64 = 80;
@@ -62,6 +63,17 @@ impl LimitName {
         match self.unit() {
             Unit::Duration => 1_000,
             Unit::Size | Unit::Count => 1,
+        }
+    }
+}
+
+impl LimitName {
+    /// How much of the limit was used, for people: as [`Usage::of`] tells it.
+    pub fn format_used(self, used: u64) -> String {
+        match self.unit() {
+            Unit::Duration => format_us(used),
+            Unit::Count => used.to_string(),
+            Unit::Size => format_size(used),
         }
     }
 }

@@ -131,6 +131,15 @@ pub fn format_duration_ms(ms: u64) -> String {
     format!("{}{unit}", ms / factor)
 }
 
+/// Microseconds for people: `850us`, `1.5ms`, `2.25s`.
+pub fn format_us(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us}us"),
+        1_000..1_000_000 => format!("{:.1}ms", us as f64 / 1e3),
+        _ => format!("{:.2}s", us as f64 / 1e6),
+    }
+}
+
 /// Writes a size in bytes: exact where it is a whole number of a unit, else with one decimal.
 pub fn format_size(bytes: u64) -> String {
     const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
