@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn every_duration_is_within_the_bounds_of_its_bucket_and_buckets_leave_no_gap() {
-        let mut us: u64 = 0;
+        let mut us = 0_u64;
         while us < 1 << 55 {
             for us in [us, us + 1, us.saturating_sub(1)] {
                 let (low, high) = Histogram::bounds(bucket(us));
