@@ -6,7 +6,7 @@ use std::fs;
 use hardstop_tests::{Database, Kind, Said, Worker, micros, wait_for};
 use serde_json::Value;
 
-both_ways!(
+on_both!(
     an_interval_starts_its_chains_on_time,
     two_workers_fire_each_time_once,
     a_schedule_rests_and_goes_on,
