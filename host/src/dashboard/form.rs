@@ -398,7 +398,7 @@ impl<'r> Reader<'r> {
             }
             Shape::Choice(values) => {
                 let text = raw.filter(|text| !text.is_empty())?;
-                match values.into_iter().find(|value| value.to_string() == text) {
+                match values.into_iter().find(|value| *value.to_string() == *text) {
                     Some(value) => Some(value.clone()),
                     None => wrong(format!("`{text}` is none of the choices")),
                 }

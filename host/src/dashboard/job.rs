@@ -1,6 +1,7 @@
 //! One job: what became of it and when, what it said, what it used of what it was allowed, and what it was refused.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use askama::Template;
 use axum::extract::State as Of;
@@ -209,14 +210,15 @@ async fn runs(
     let summary = &job.summary;
     let mut runs = Vec::with_capacity(job.attempts.len() + 1);
     for attempt in &job.attempts {
-        if !specs.contains_key(&attempt.deployment) {
-            let found = viewer
-                .service
-                .spec_of(attempt.deployment, &summary.type_name, summary.id)
-                .await?;
-            specs.insert(attempt.deployment, found);
-        }
-        let spec = specs.get(&attempt.deployment).and_then(Option::as_ref);
+        let spec = match specs.entry(attempt.deployment) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let (deployment, name) = (attempt.deployment, &summary.type_name);
+                let found = viewer.service.spec_of(deployment, name, summary.id);
+                place.insert(found.await?)
+            }
+        };
+        let spec = spec.as_ref();
         let shares = shares_of(viewer, job, spec, attempt.usage.as_ref());
         runs.push(Run::of(attempt, shares));
     }

@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(number(1_234_567_u64), "1,234,567");
         assert_eq!(number(999_u32), "999");
         assert_eq!(count(1_usize, "job", "jobs"), "1 job");
-        assert_eq!(count(&1_000_u64, "job", "jobs"), "1,000 jobs");
+        assert_eq!(count(1_000_u64, "job", "jobs"), "1,000 jobs");
         assert_eq!(json("{\"a\":1}"), "{\n  \"a\": 1\n}");
         assert_eq!(cut("ä".repeat(10), 3), "ä\n... and 17B more");
     }

@@ -101,7 +101,7 @@ impl Statistics {
     /// `type_id` is that of the type that the query names. Fails for a step or a number of steps out of range.
     pub(crate) fn new(query: &StatisticQuery, type_id: Option<TypeId>) -> Result<Self, StoreError> {
         let step_s = query.step_s;
-        if step_s < STATISTIC_STEP_S_MIN || step_s % STATISTIC_STEP_S_MIN != 0 {
+        if step_s < STATISTIC_STEP_S_MIN || !step_s.is_multiple_of(STATISTIC_STEP_S_MIN) {
             return Err(StoreError::Invalid(format!(
                 "a step of {step_s} s is not a multiple of {STATISTIC_STEP_S_MIN} s"
             )));

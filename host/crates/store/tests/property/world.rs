@@ -452,7 +452,7 @@ pub async fn counts(store: &World, seen: &[Seen]) -> [BTreeMap<(String, State), 
         unreachable!("only stores have counters");
     };
     // Now and then, so that both what is folded and what is not is looked at.
-    if seen.len() % 3 == 0 {
+    if seen.len().is_multiple_of(3) {
         db.store.fold().await.unwrap();
     }
     let counters = db.store.counts().await.unwrap().into_iter();
