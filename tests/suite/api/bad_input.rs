@@ -18,7 +18,7 @@ fn server() -> (Database, Server) {
 fn unknown_routes_and_methods() {
     let (_db, server) = server();
     server
-        .send("GET", "/", &[], b"")
+        .send("GET", "/nowhere", &[], b"")
         .problem(404, "no-such-route");
     server.get("/nothing").problem(404, "no-such-route");
     let answer = server.call("PATCH", "/jobs", None);
