@@ -17,9 +17,14 @@ fn server() -> (Database, Server) {
 #[test]
 fn unknown_routes_and_methods() {
     let (_db, server) = server();
-    server
-        .send("GET", "/nowhere", &[], b"")
-        .problem(404, "no-such-route");
+    // Outside of the API it is the dashboard that has no such page.
+    let page = server.send("GET", "/nowhere", &[], b"");
+    assert_eq!(page.status, 404, "{page:?}");
+    let media_type = page.header("content-type");
+    assert!(
+        media_type.is_some_and(|it| it.starts_with("text/html")),
+        "{page:?}"
+    );
     server.get("/nothing").problem(404, "no-such-route");
     let answer = server.call("PATCH", "/jobs", None);
     answer.problem(405, "method-not-allowed");
