@@ -2,7 +2,7 @@
 //!
 //! Pages are made here and work without scripts; what moves by itself is htmx, which asks for the same pages again. A
 //! page is a template with what it shows, a form sends to a route of its own and is answered with the way back. Every
-//! route is added by [`route::Routes`], which asks for the scope that it needs. A problem is the API's, shown as a page.
+//! route is added by `route::Routes`, which asks for the scope that it needs. A problem is the API's, shown as a page.
 
 mod alert;
 mod asset;
