@@ -39,7 +39,7 @@ pub async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ended>) {
         let Some(lease) = lease else { break };
         let now = Instant::now();
         if let Some(before) = now.checked_sub(WAIT_MAX) {
-            give_back(&shared, shared.slots.take_back(Some(before)), &ended).await;
+            give_back(&shared, shared.slots.take_back(Some(before)), &ended);
         }
         if more {
             let request;
@@ -79,7 +79,7 @@ pub async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ended>) {
             () = sleep(pause) => more = true,
         }
     }
-    give_back(&shared, shared.slots.take_back(None), &ended).await;
+    give_back(&shared, shared.slots.take_back(None), &ended);
 }
 
 /// Waits until the session may claim.
@@ -147,7 +147,7 @@ async fn claim(
 }
 
 /// Gives jobs back that no slot has taken up.
-async fn give_back(shared: &Shared, jobs: Vec<Waiting>, ended: &mpsc::Sender<Ended>) {
+fn give_back(shared: &Shared, jobs: Vec<Waiting>, ended: &mpsc::Sender<Ended>) {
     if !jobs.is_empty() {
         debug!(jobs = jobs.len(), "giving back what was claimed ahead");
     }
@@ -161,8 +161,11 @@ async fn give_back(shared: &Shared, jobs: Vec<Waiting>, ended: &mpsc::Sender<End
             job.token,
             "claimed ahead by a worker that had no slot for it in time",
         );
-        // With the settler gone it is rescued.
-        let _ = ended.send(Ended::bare(settlement)).await;
+        // Where the settler is behind, the heartbeat gives it back, or the end of the session: a drain waits for this.
+        if ended.try_send(Ended::bare(settlement)).is_err() {
+            let key = (job.id, job.token);
+            shared.abandoned().insert(key, Instant::now());
+        }
     }
 }
 
