@@ -1,6 +1,9 @@
 //! The configuration: `hardstop.toml`, the environment and flags, in rising order of rank.
 
+mod trace;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +21,8 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::memory::BUDGET_BYTES_MIN;
 use crate::secret::{self, FileSecret};
+use crate::telemetry::trace::TraceConfig;
+use trace::FileTraces;
 
 /// The database that is used where nothing names one.
 pub const DATABASE_URL_DEFAULT: &str = "sqlite://hardstop.db";
@@ -62,6 +67,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// The server: the table `[serve]`.
     pub serve: ServeConfig,
+    /// Where traces go: the table `[traces]`, under the variables of OpenTelemetry; none means nowhere.
+    pub traces: Option<TraceConfig>,
 }
 
 /// How the HTTP API is served.
@@ -107,6 +114,8 @@ pub struct WorkerConfig {
     pub clear_stacks: bool,
     /// How long final jobs are kept: the table `[retention]`.
     pub retention: Retention,
+    /// Where `hardstop worker` serves its metrics; none means nowhere.
+    pub listen: Option<SocketAddr>,
 }
 
 impl WorkerConfig {
@@ -131,6 +140,7 @@ impl Default for WorkerConfig {
             scratch_dir: std::env::temp_dir(),
             clear_stacks: true,
             retention: Retention::default(),
+            listen: None,
         }
     }
 }
@@ -149,6 +159,7 @@ impl Default for Config {
             compile: CompileConfig::default(),
             cache_is_default: false,
             worker: WorkerConfig::default(),
+            traces: None,
             serve: ServeConfig::default(),
         }
     }
@@ -172,6 +183,7 @@ struct File {
     worker: FileWorker,
     serve: FileServe,
     retention: FileRetention,
+    traces: FileTraces,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -269,6 +281,7 @@ struct FileWorker {
     poll_interval: Option<u64>,
     scratch_dir: Option<PathBuf>,
     clear_stacks: Option<bool>,
+    listen: Option<SocketAddr>,
 }
 
 /// Durations, or `forever`.
@@ -311,17 +324,18 @@ impl Config {
     /// Reads the file: the one that is named, which must exist, or `hardstop.toml` where there is
     /// one, or none.
     pub fn load(named: Option<&Path>) -> Result<Self, Error> {
+        let environment = |name: &str| std::env::var(name).ok();
         let path = match named {
             Some(path) => path.to_owned(),
             None if Path::new(FILE_DEFAULT).exists() => PathBuf::from(FILE_DEFAULT),
-            None => return Self::parse(""),
+            None => return Self::parse("", &environment),
         };
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Error::usage(format!("cannot read {}: {error}", path.display())))?;
-        Self::parse(&text).map_err(|error| error.context(path.display()))
+        Self::parse(&text, &environment).map_err(|error| error.context(path.display()))
     }
 
-    fn parse(text: &str) -> Result<Self, Error> {
+    fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let file: File = toml::from_str(text).map_err(|error| {
             Error::usage(error.to_string().trim_end().to_owned())
                 .hint("docs/reference/configuration.md lists every key")
@@ -372,6 +386,7 @@ impl Config {
         worker.quotas = file.worker.quotas;
         worker.types = file.worker.types;
         worker.memory_budget = file.worker.memory_budget;
+        worker.listen = file.worker.listen;
         if let Some(concurrency) = file.worker.concurrency {
             worker.concurrency = concurrency;
         }
@@ -397,6 +412,7 @@ impl Config {
             worker.scratch_dir = folder;
         }
         worker.retention = file.retention.over(worker.retention)?;
+        config.traces = file.traces.under(environment)?;
         if let Some(bytes) = file.serve.body_budget {
             config.serve.body_budget_bytes = bytes;
         }
@@ -493,9 +509,13 @@ impl Config {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Config, Error> {
+        Config::parse(text, &|_| None)
+    }
+
     #[test]
     fn a_full_file() {
-        let config = Config::parse(
+        let config = parse(
             r#"
             database_url = "postgres://localhost/jobs"
             component_bytes_max = "8MiB"
@@ -577,6 +597,7 @@ mod tests {
             ("[limits]\nmemroy = '1MiB'", "memroy"),
             ("[limits]\nmemory = '1 MiB'", "1 MiB"),
             ("[worker]\nconcurrency = 0", "worker.concurrency = 0"),
+            ("[worker]\nlisten = '9464'", "listen"),
             (
                 "[worker]\nmemory_budget = '1MiB'",
                 "worker.memory_budget = 1MiB",
@@ -623,9 +644,20 @@ mod tests {
                 "retention.cancelled = 500ms",
             ),
             ("[retention]\nfailed = '1d'", "failed"),
+            ("[traces]\nsample = 1.5", "traces.sample = 1.5"),
+            ("[traces]\nqueue = 0", "traces.queue = 0"),
+            (
+                "[traces]\nendpoint = 'localhost'",
+                "traces.endpoint = localhost",
+            ),
+            (
+                "[traces]\nendpoint = 'https://a.example'",
+                "traces.endpoint = https://a.example",
+            ),
+            ("[traces.headers]\n'a b' = 'c'", "traces.headers"),
             ("[serve]\nbody_budget = '1MiB'", "serve.body_budget = 1MiB"),
         ] {
-            let error = Config::parse(text).expect_err(text);
+            let error = parse(text).expect_err(text);
             assert_eq!(error.exit, crate::error::Exit::Usage);
             assert!(error.message.contains(expected), "{text}: {error}");
         }

@@ -23,7 +23,7 @@ pub use cluster::Cluster;
 pub use database::{Database, Kind};
 pub use load::Load;
 pub use proxy::Proxy;
-pub use server::{Answer, Server, receive};
+pub use server::{Answer, Server, receive, send_to};
 pub use worker::Worker;
 
 /// Longer than anything should take; a wait that reaches it has failed.

@@ -192,29 +192,15 @@ impl Server {
     /// Sends any request, and takes whatever comes.
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut stream = self.connect();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
-        if !headers.iter().any(|(name, _)| *name == "host") {
-            head.push_str(&format!("host: {}\r\n", self.address));
-        }
-        if let Some(token) = &self.token {
-            head.push_str(&format!("authorization: Bearer {token}\r\n"));
-        }
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-        stream.write_all(head.as_bytes()).unwrap();
-        // A server that refuses a body may close before it has read all of it.
-        let _ = stream.write_all(body);
-        receive(stream)
+        let token = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        let token = token.as_deref().map(|token| ("authorization", token));
+        let headers: Vec<(&str, &str)> = token.into_iter().chain(headers.iter().copied()).collect();
+        send_to(self.address, method, path, &headers, body)
     }
 
     /// A connection of its own.
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
+        connect(self.address)
     }
 
     /// The operation of the document that a request means.
@@ -296,6 +282,36 @@ impl Server {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
     }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Sends any request to an address, and takes whatever comes.
+#[track_caller]
+pub fn send_to(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    let mut stream = connect(address);
+    let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        head.push_str(&format!("host: {address}\r\n"));
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    stream.write_all(head.as_bytes()).unwrap();
+    // A server that refuses a body may close before it has read all of it.
+    let _ = stream.write_all(body);
+    receive(stream)
 }
 
 /// Reads an answer to its end.

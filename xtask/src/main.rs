@@ -128,6 +128,18 @@ fn test(args: &[String]) -> Result<()> {
             "the tests need a browser and its driver: apt-get install -y chromium chromium-driver"
         );
     }
+    if Command::new("promtool").arg("--version").output().is_err() {
+        bail!("the tests need Prometheus: apt-get install -y prometheus");
+    }
+    let collector = Command::new("python3")
+        .args(["-c", "import rotel"])
+        .output();
+    if !collector.is_ok_and(|said| said.status.success()) {
+        bail!(
+            "the tests need the collector rotel: \
+             python3 -m pip install --break-system-packages rotel==0.0.1a15"
+        );
+    }
     guest::build()?;
     step("host (a first build takes some minutes)");
     // With all that the tests want of dependencies, so that nothing is compiled twice.

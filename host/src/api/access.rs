@@ -14,6 +14,7 @@ use hardstop_domain::{Scope, Scopes, TokenId};
 use hardstop_store::{Acting, JobDetail, RequestKey, Token};
 
 use super::Api;
+use super::door::Door;
 use super::guard::names_loopback;
 use super::problem::Problem;
 use crate::error::{Error, Kind};
@@ -58,8 +59,8 @@ impl Access {
 }
 
 /// Finds out who sent a request. Whoever did not say, or wrongly, gets no further than [`require`].
-pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    match access(&api, request.headers()).await {
+pub async fn authenticate(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    match access(&door, request.headers()).await {
         Ok(found) => remember(&mut request, found),
         Err(error) => return Problem::from(error).into_response(),
     }
@@ -86,7 +87,7 @@ pub enum Refused {
 }
 
 /// Who sent a request with these headers.
-pub async fn access(api: &Api, headers: &HeaderMap) -> Result<Result<Access, Refused>, Error> {
+pub async fn access(door: &Door, headers: &HeaderMap) -> Result<Result<Access, Refused>, Error> {
     let header = headers.get(header::AUTHORIZATION);
     if let Some(header) = header {
         let token = header.to_str().ok().and_then(|text| {
@@ -94,12 +95,12 @@ pub async fn access(api: &Api, headers: &HeaderMap) -> Result<Result<Access, Ref
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
         let found = match token {
-            Some(token) => api.service.token_of(token).await?,
+            Some(token) => door.service.token_of(token).await?,
             None => None,
         };
         return Ok(found.ok_or(Refused::BadToken).map(Access::of));
     }
-    if !api.is_loopback || api.service.has_tokens().await? {
+    if !door.is_loopback || door.service.has_tokens().await? {
         return Ok(Err(Refused::NoToken));
     }
     let host = headers.get(header::HOST);
@@ -183,7 +184,7 @@ impl FromRequestParts<Api> for Caller {
             request: parts.extensions.get::<RequestKey>().cloned(),
         };
         Ok(Self {
-            service: api.service.acting(acting),
+            service: api.door.service.acting(acting),
             access,
         })
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Caller;
 use super::cursor::{List, Page};
-use super::extract::{Body, Path, Query};
+use super::extract::{Body, Path, Query, TraceParent};
 use super::problem::Problem;
 use super::route::{Created, Routes};
 use crate::error::Error;
@@ -174,8 +174,10 @@ async fn list(
 
 async fn start(
     caller: Caller,
-    Body(chain): Body<ChainStart>,
+    trace: TraceParent,
+    Body(mut chain): Body<ChainStart>,
 ) -> Result<Created<StartedChain>, Problem> {
+    trace.over(&mut chain.trace_parent);
     let started = caller.service.start_chains(vec![chain.request()?]).await?;
     let chain = started
         .into_iter()
@@ -187,13 +189,15 @@ async fn start(
 
 async fn start_bulk(
     caller: Caller,
+    trace: TraceParent,
     Body(starts): Body<ChainStarts>,
 ) -> Result<Created<StartedItems<StartedChain>>, Problem> {
     if starts.chains.len() > START_BATCH {
         return Err(too_many(starts.chains.len()).into());
     }
     let mut requests: Vec<StartRequest> = Vec::with_capacity(starts.chains.len());
-    for (index, chain) in starts.chains.into_iter().enumerate() {
+    for (index, mut chain) in starts.chains.into_iter().enumerate() {
+        trace.over(&mut chain.trace_parent);
         let request = chain.request();
         requests.push(request.map_err(|error| error.context(format!("chains[{index}]")))?);
     }
@@ -203,10 +207,14 @@ async fn start_bulk(
 
 async fn start_graph(
     caller: Caller,
-    Body(starts): Body<ChainStarts>,
+    trace: TraceParent,
+    Body(mut starts): Body<ChainStarts>,
 ) -> Result<Created<StartedItems<StartedNode>>, Problem> {
     if starts.chains.len() > START_BATCH {
         return Err(too_many(starts.chains.len()).into());
+    }
+    for chain in &mut starts.chains {
+        trace.over(&mut chain.trace_parent);
     }
     let items = caller.service.start_graph(starts.chains).await?;
     Ok(Created::without_place(StartedItems { items }))

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use aide::generate::GenContext;
-use aide::openapi::Operation;
-use aide::operation::OperationInput;
+use aide::openapi::{
+    HeaderStyle, Operation, Parameter, ParameterData, ParameterSchemaOrContent, SchemaObject,
+};
+use aide::operation::{OperationInput, add_parameters};
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -18,6 +20,7 @@ use serde::de::DeserializeOwned;
 use super::body::JSON_BYTES_MAX;
 use super::problem::Problem;
 use crate::error::Kind;
+use crate::telemetry::trace::Context;
 
 /// How long a client may take to send a body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -58,6 +61,68 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 impl<T: JsonSchema> OperationInput for Body<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         Json::<T>::operation_input(ctx, operation);
+    }
+}
+
+/// Documents a header that a handler reads, if it is sent.
+pub fn document_header(
+    context: &mut GenContext,
+    operation: &mut Operation,
+    name: &str,
+    description: &str,
+) {
+    let schema = SchemaObject {
+        json_schema: context.schema.subschema_for::<String>(),
+        example: None,
+        external_docs: None,
+    };
+    let data = ParameterData {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required: false,
+        deprecated: None,
+        format: ParameterSchemaOrContent::Schema(schema),
+        example: None,
+        examples: Default::default(),
+        explode: None,
+        extensions: Default::default(),
+    };
+    let parameter = Parameter::Header {
+        parameter_data: data,
+        style: HeaderStyle::Simple,
+    };
+    add_parameters(context, operation, [parameter]);
+}
+
+/// The trace of whoever sent a request: what it starts goes on in it. A header that is no `traceparent` is as none, as W3C
+/// has it.
+pub struct TraceParent(Option<String>);
+
+impl TraceParent {
+    /// For a start that names none itself.
+    pub fn over(&self, own: &mut Option<String>) {
+        if own.is_none() {
+            own.clone_from(&self.0);
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TraceParent {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let header = parts.headers.get("traceparent");
+        let text = header.and_then(|value| value.to_str().ok()).map(str::trim);
+        let text = text.filter(|text| Context::parse(text).is_some());
+        Ok(Self(text.map(str::to_owned)))
+    }
+}
+
+impl OperationInput for TraceParent {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        let description =
+            "W3C trace context: the jobs go on in its trace, unless they name another.";
+        document_header(context, operation, "traceparent", description);
     }
 }
 

@@ -10,11 +10,8 @@ use std::time::Duration;
 
 use aide::axum::routing::get_with;
 use aide::generate::GenContext;
-use aide::openapi::{
-    HeaderStyle, MediaType, Operation, Parameter, ParameterData, ParameterSchemaOrContent,
-    Response as DocumentedResponse, SchemaObject, StatusCode,
-};
-use aide::operation::{OperationInput, OperationOutput, add_parameters};
+use aide::openapi::{MediaType, Operation, Response as DocumentedResponse, StatusCode};
+use aide::operation::{OperationInput, OperationOutput};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
@@ -30,7 +27,7 @@ use tokio::time::Instant;
 
 use super::Api;
 use super::access::Caller;
-use super::extract::Path;
+use super::extract::{Path, document_header};
 use super::problem::Problem;
 use super::route::Routes;
 use crate::error::{Error, Kind};
@@ -144,27 +141,8 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEvent {
 
 impl OperationInput for LastEvent {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
-        let schema = SchemaObject {
-            json_schema: context.schema.subschema_for::<String>(),
-            example: None,
-            external_docs: None,
-        };
-        let data = ParameterData {
-            name: "Last-Event-ID".to_owned(),
-            description: Some("The id of the last event that came.".to_owned()),
-            required: false,
-            deprecated: None,
-            format: ParameterSchemaOrContent::Schema(schema),
-            example: None,
-            examples: Default::default(),
-            explode: None,
-            extensions: Default::default(),
-        };
-        let parameter = Parameter::Header {
-            parameter_data: data,
-            style: HeaderStyle::Simple,
-        };
-        add_parameters(context, operation, [parameter]);
+        let description = "The id of the last event that came.";
+        document_header(context, operation, "Last-Event-ID", description);
     }
 }
 

@@ -16,10 +16,10 @@ pub(crate) mod cursor;
 pub(crate) mod dead_letter;
 pub(crate) mod deployment;
 pub mod document;
+mod door;
 pub(crate) mod extract;
 pub(crate) mod follow;
 pub(crate) mod guard;
-mod health;
 mod idempotency;
 pub(crate) mod job;
 pub(crate) mod job_type;
@@ -43,8 +43,8 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::Config;
 use crate::dashboard::{self, Sessions};
 use crate::error::{Error, Kind};
-use crate::service::Service;
 use body::BodyBudget;
+pub use door::{Door, alone};
 use problem::Problem;
 use route::Routes;
 pub use server::{Server, ServerConfig};
@@ -55,11 +55,9 @@ pub const PREFIX: &str = "/api/v1";
 /// What handlers get of the server.
 #[derive(Clone)]
 pub struct Api {
-    pub(crate) service: Service,
+    pub(crate) door: Door,
     /// Who is logged in to the dashboard.
     pub(crate) sessions: Arc<Sessions>,
-    /// Whether the server can be reached from this machine only.
-    is_loopback: bool,
     deployer: Arc<Deployer>,
     /// How many more jobs may be followed.
     followers: Arc<Semaphore>,
@@ -113,27 +111,24 @@ pub fn openapi() -> Value {
     document::of(routes()).0
 }
 
-/// The API and the dashboard over these use cases, for a server that can be reached from this machine only, or from others too, and that
-/// ends when `stopping` says so.
+/// The API and the dashboard behind this door, for a server that ends when `stopping` says so.
 pub fn router(
-    service: Service,
+    door: Door,
     deployer: Deployer,
-    is_loopback: bool,
     stopping: watch::Receiver<bool>,
 ) -> Result<Router, Error> {
     document::begin();
     let (document, routes) = document::of(routes());
     let api = Api {
-        service,
+        door: door.clone(),
         sessions: Arc::new(Sessions::new()?),
-        is_loopback,
         bodies: Arc::new(BodyBudget::new(deployer.config.serve.body_budget_bytes)),
         deployer: Arc::new(deployer),
         followers: Arc::new(Semaphore::new(follow::FOLLOWERS_MAX)),
         stopping,
     };
     let metered = from_fn_with_state(api.clone(), body::metered);
-    let known = from_fn_with_state(api.clone(), access::authenticate);
+    let known = from_fn_with_state(door.clone(), access::authenticate);
     let router = Router::new()
         .nest(
             PREFIX,
@@ -142,7 +137,7 @@ pub fn router(
                 .layer(known)
                 .merge(document::route(&document)),
         )
-        .merge(health::routes())
+        .merge(door::routes(&door).with_state(door))
         .merge(dashboard::router(&api))
         .fallback(|| async {
             Problem::new(Kind::NoSuchRoute, "nothing is served under this path")

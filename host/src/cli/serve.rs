@@ -4,6 +4,7 @@
 //! runs. Guests have threads of their own, so neither makes the other late. More machines run `hardstop worker`, and
 //! one that is to serve only is started with `--no-worker`.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,9 +14,10 @@ use tracing::info;
 use super::Context;
 use super::args::ServeArgs;
 use super::worker::{self, Signals};
-use crate::api::{self, Deployer, Server, ServerConfig};
+use crate::api::{self, Deployer, Door, Server, ServerConfig};
 use crate::error::Error;
 use crate::service::Service;
+use crate::telemetry::{Metrics, Telemetry};
 
 /// How many guests describe themselves at once when deployments are verified.
 const DEPLOY_INSTANCES: u32 = 4;
@@ -25,22 +27,13 @@ pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, 
     // Registered first: a signal during start-up drains too.
     let signals = Signals::new()?;
     let store = worker::connect(&context).await?;
+    let telemetry = Telemetry::start(context.config.traces.clone(), &worker::host())?;
     let worker = match args.no_worker {
         true => None,
-        false => Some(worker::worker(&context, &store)?),
+        false => Some(worker::worker(&context, &store, &telemetry)?),
     };
     let service = Service::new(Arc::clone(&store), context.config.ceiling.clone());
-    let is_loopback = args.listen.ip().is_loopback();
-    if !is_loopback && service.usable_tokens().await? == 0 {
-        return Err(Error::usage(format!(
-            "{} can be reached from other machines, and there is no token to ask them for",
-            args.listen
-        ))
-        .hint(
-            "make one with `hardstop token create NAME --scope admin`, or listen on a loopback \
-             address such as 127.0.0.1:8080",
-        ));
-    }
+    let door = door(service.clone(), Arc::clone(&telemetry.metrics), args.listen).await?;
     let deployer = Deployer::new(context.sandbox(DEPLOY_INSTANCES)?, context.config.clone());
     let server = Server::bind(ServerConfig {
         listen: args.listen,
@@ -63,7 +56,7 @@ pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, 
         let mut stopped = stopped.clone();
         async move { drop(stopped.wait_for(|stopped| *stopped).await) }
     };
-    let router = api::router(service, deployer, is_loopback, stopped.clone())?;
+    let router = api::router(door, deployer, stopped.clone())?;
     let serve = server.run(router, told());
     match worker {
         None => serve.await,
@@ -78,7 +71,32 @@ pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, 
             drained?;
         }
     }
+    telemetry.close().await;
     follower.abort();
     store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What stands before everything that is served on an address. Fails where others could reach it and there is no token to
+/// ask them for.
+pub async fn door(
+    service: Service,
+    metrics: Arc<Metrics>,
+    listen: SocketAddr,
+) -> Result<Door, Error> {
+    let is_loopback = listen.ip().is_loopback();
+    if !is_loopback && service.usable_tokens().await? == 0 {
+        return Err(Error::usage(format!(
+            "{listen} can be reached from other machines, and there is no token to ask them for"
+        ))
+        .hint(
+            "make one with `hardstop token create NAME --scope admin`, or listen on a loopback \
+             address such as 127.0.0.1:8080",
+        ));
+    }
+    Ok(Door {
+        service,
+        is_loopback,
+        metrics,
+    })
 }

@@ -22,7 +22,7 @@ pub async fn execute(context: &Context, args: StartArgs) -> Result<ExitCode, Err
         not_before: args.at,
         priority: args.priority,
         limits: args.limits.patch(),
-        trace_parent: None,
+        trace_parent: args.trace_parent,
         blockers: args.blockers,
         on_blocker_failure: args.on_blocker_failure.into(),
         dedup: args.key.map(|key| dedup(key, args.key_window)),

@@ -1,26 +1,52 @@
 //! `hardstop worker`: run jobs until told to stop.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use axum::Router;
 use hardstop_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::Context;
-use super::args::WorkerArgs;
+use super::args::{WorkerArgs, WorkerCommandArgs};
+use super::serve::door;
+use crate::api::{self, Server, ServerConfig};
 use crate::error::Error;
+use crate::service::Service;
+use crate::telemetry::{Metrics, Telemetry};
 use crate::worker::{Loader, Worker};
 
 /// The exit code of a worker that was told twice to stop: 128 and SIGINT, as shells write it.
 const LEFT_AT_ONCE: i32 = 130;
 
-pub async fn execute(mut context: Context, args: WorkerArgs) -> Result<ExitCode, Error> {
-    apply(&mut context, args)?;
+pub async fn execute(mut context: Context, args: WorkerCommandArgs) -> Result<ExitCode, Error> {
+    apply(&mut context, args.worker)?;
     // Registered first: a signal during start-up drains too.
     let signals = Signals::new()?;
     let store = connect(&context).await?;
-    worker(&context, &store)?.run(signals.first()).await?;
+    let telemetry = Telemetry::start(context.config.traces.clone(), &host())?;
+    let worker = worker(&context, &store, &telemetry)?;
+    let (stop, stopped) = watch::channel(false);
+    let told = async move { drop(stopped.clone().wait_for(|stopped| *stopped).await) };
+    let served = match args.listen.or(context.config.worker.listen) {
+        Some(listen) => {
+            let metrics = Arc::clone(&telemetry.metrics);
+            let (server, router) = bind(&context, &store, metrics, listen).await?;
+            Some(tokio::spawn(server.run(router, told)))
+        }
+        None => None,
+    };
+    let drained = worker.run(signals.first()).await;
+    // To the end: how a drain goes on is worth a look.
+    stop.send_replace(true);
+    if let Some(served) = served {
+        let _ = served.await;
+    }
+    telemetry.close().await;
+    drained?;
     store.close().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -46,6 +72,24 @@ pub fn apply(context: &mut Context, args: WorkerArgs) -> Result<(), Error> {
     context.config.check()
 }
 
+/// A server of what a worker tells of itself.
+async fn bind(
+    context: &Context,
+    store: &Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    listen: SocketAddr,
+) -> Result<(Server, Router), Error> {
+    let service = Service::new(Arc::clone(store), context.config.ceiling.clone());
+    let door = door(service, metrics, listen).await?;
+    let server = Server::bind(ServerConfig {
+        listen,
+        drain_timeout: context.config.worker.drain_timeout,
+    })
+    .await?;
+    info!(address = %server.address()?, "serving");
+    Ok((server, api::alone(door)))
+}
+
 /// Opens the database, and says which one it is.
 pub async fn connect(context: &Context) -> Result<Arc<dyn Store>, Error> {
     let store = context.connect(true).await?;
@@ -55,7 +99,11 @@ pub async fn connect(context: &Context) -> Result<Arc<dyn Store>, Error> {
 }
 
 /// A worker as it is configured.
-pub fn worker(context: &Context, store: &Arc<dyn Store>) -> Result<Worker, Error> {
+pub fn worker(
+    context: &Context,
+    store: &Arc<dyn Store>,
+    telemetry: &Telemetry,
+) -> Result<Worker, Error> {
     let sandbox = context.sandbox(context.config.worker.concurrency)?;
     Ok(Worker {
         store: Arc::clone(store),
@@ -63,11 +111,12 @@ pub fn worker(context: &Context, store: &Arc<dyn Store>) -> Result<Worker, Error
         ceiling: context.config.ceiling.clone(),
         config: context.config.worker.clone(),
         host: host(),
+        telemetry: telemetry.clone(),
     })
 }
 
 /// This machine and process, for people.
-fn host() -> String {
+pub fn host() -> String {
     let name = rustix::system::uname();
     format!(
         "{}:{}",

@@ -70,7 +70,7 @@ async fn login(
 ) -> Result<Response, Problem> {
     let next = way_back(form.text("next"));
     let secret = form.text("token").unwrap_or_default();
-    let Some(token) = api.service.token_of(secret).await? else {
+    let Some(token) = api.door.service.token_of(secret).await? else {
         let mut page = LoginPage::asked(Shell::of(&headers, &uri, None), next, false);
         page.wrong = true;
         return Ok(with_status(StatusCode::UNAUTHORIZED, page));

@@ -35,9 +35,9 @@ pub async fn recognise(State(api): State<Api>, mut request: Request, next: Next)
 async fn known(api: &Api, headers: &HeaderMap) -> Result<Result<Access, Refused>, Error> {
     let session = cookie(headers, COOKIE);
     let Some(id) = session.and_then(|session| api.sessions.token(session, now())) else {
-        return access(api, headers).await;
+        return access(&api.door, headers).await;
     };
-    let token = api.service.usable_token(id).await?;
+    let token = api.door.service.usable_token(id).await?;
     Ok(token.map(Access::of).ok_or(Refused::BadToken))
 }
 

@@ -10,7 +10,7 @@ use hardstop_domain::Limits;
 use hardstop_sandbox::StopSignal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::memory::{Budget, need};
+use crate::memory::{Budget, UNIT_BYTES, need};
 
 /// The memory that guests of this worker may be granted at once.
 pub struct Admission {
@@ -52,6 +52,12 @@ impl Admission {
     /// How much there is.
     pub fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// How many bytes guests are granted now.
+    pub fn admitted(&self) -> u64 {
+        let free = self.units.available_permits() as u64;
+        u64::from(self.budget.units()).saturating_sub(free) * UNIT_BYTES
     }
 
     /// Takes a place for a guest of these limits, behind all who have one.

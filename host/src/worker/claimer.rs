@@ -114,6 +114,9 @@ async fn claim(
     };
     let since = Instant::now();
     let count = jobs.len() as u32;
+    let metrics = &shared.telemetry.metrics.worker;
+    metrics.claims.inc();
+    metrics.claimed.inc_by(u64::from(count));
     let input_bytes = jobs.iter().map(|job| job.input.len()).sum();
     shared
         .pace

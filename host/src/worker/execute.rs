@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use hardstop_domain::{Digest, Files, Report};
-use hardstop_sandbox::Attempt;
+use hardstop_sandbox::{Attempt, Occupancy};
 
 /// Runs attempts. [`Loader`](super::Loader) is the one that a worker has: it fetches the component and runs it in
 /// the sandbox. The simulation has another, whose attempts last and come to what it likes.
@@ -16,4 +16,7 @@ pub trait Execute: Send + Sync + 'static {
 
     /// The components and files that active types name now: others need not be kept for later attempts.
     fn retain(&self, active: &BTreeSet<Digest>);
+
+    /// What is in use of the sandbox's pools.
+    fn occupancy(&self) -> Occupancy;
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hardstop_domain::{Digest, Failure, FileRef, Files, OutcomeKind, Report};
-use hardstop_sandbox::{Attempt, FileTree, Prepared, Profile, Sandbox, stopped_before};
+use hardstop_sandbox::{Attempt, FileTree, Occupancy, Prepared, Profile, Sandbox, stopped_before};
 use hardstop_store::{Store, StoreError};
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
@@ -208,6 +208,10 @@ impl Execute for Loader {
         loaded.files.retain(|digest| active.contains(digest));
         let is_active = |file: &FileRef| active.contains(&file.digest);
         loaded.trees.retain(|files| files.values().all(is_active));
+    }
+
+    fn occupancy(&self) -> Occupancy {
+        self.0.sandbox.occupancy()
     }
 }
 

@@ -57,6 +57,7 @@ pub async fn rescue(shared: Arc<Shared>) {
                 }
                 for job in &rescued {
                     shared.statistics.gathered().rescued(job.type_id);
+                    shared.metrics_of(job.type_id).rescued();
                 }
                 if !rescued.is_empty() {
                     shared.signals.claim.notify_one();

@@ -41,7 +41,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use hardstop_domain::quantity::format_size;
-use hardstop_domain::{JobId, LeaseToken, Limits};
+use hardstop_domain::{JobId, LeaseToken, Limits, TypeId};
 use hardstop_sandbox::Stop;
 use hardstop_store::{Listener, Store, StoreError, Wake};
 use tokio::sync::{Notify, mpsc, watch};
@@ -53,6 +53,8 @@ use crate::catalogue::{Catalogue, Entry};
 use crate::config::WorkerConfig;
 use crate::error::Error;
 use crate::memory::Budget;
+use crate::telemetry::Telemetry;
+use crate::telemetry::metric::TypeMetrics;
 use admission::Admission;
 pub use execute::Execute;
 use health::Health;
@@ -81,6 +83,8 @@ pub struct Worker {
     pub config: WorkerConfig,
     /// A name for this host and process.
     pub host: String,
+    /// Where it tells what it does.
+    pub telemetry: Telemetry,
 }
 
 /// Leased jobs, each with when it was abandoned.
@@ -102,6 +106,7 @@ struct Shared {
     warnings: Warnings,
     health: Health,
     statistics: Statistics,
+    telemetry: Telemetry,
     admission: Admission,
     /// The lease; none while this worker cannot be sure of it.
     lease: watch::Sender<Option<Arc<Lease>>>,
@@ -194,6 +199,28 @@ impl Shared {
         needs.flatten().find_map(|limits| budget.refusal(&limits))
     }
 
+    /// The metrics of a type.
+    fn metrics_of(&self, id: TypeId) -> Arc<TypeMetrics> {
+        self.telemetry.metrics.of(id, || {
+            let catalogue = self.catalogue();
+            Some(catalogue.by_id(id)?.active.spec.name.clone())
+        })
+    }
+
+    /// Sets the metrics that say how things stand now.
+    fn gauge(&self) {
+        let set = |gauge: &prometheus::IntGauge, value: u64| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        let (metrics, pool) = (&self.telemetry.metrics.worker, self.executor.occupancy());
+        set(&metrics.slots, u64::from(self.config.concurrency));
+        set(&metrics.slots_used, self.running.count() as u64);
+        set(&metrics.memory_budget, self.admission.budget().bytes);
+        set(&metrics.memory_admitted, self.admission.admitted());
+        set(&metrics.pool_instances, pool.instances);
+        set(&metrics.pool_memories, pool.memories);
+    }
+
     fn abandoned(&self) -> MutexGuard<'_, Abandoned> {
         self.abandoned
             .lock()
@@ -217,6 +244,7 @@ impl Worker {
             ceiling,
             config,
             host,
+            telemetry,
         } = self;
         store.maintain().await?;
         let opened_at = Instant::now();
@@ -237,6 +265,7 @@ impl Worker {
             warnings: Warnings::default(),
             health: Health::default(),
             statistics: Statistics::default(),
+            telemetry,
             admission: Admission::new(Budget::new(config.memory_budget)),
             lease: watch::Sender::new(Some(Arc::clone(&lease))),
             phase: watch::Sender::new(Phase::Working),

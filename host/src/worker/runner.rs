@@ -10,14 +10,14 @@ use hardstop_domain::{
 use hardstop_sandbox::{Attempt, FileTree, StopSignal};
 use hardstop_store::{ClaimedJob, Settlement};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::Shared;
 use super::admission::{Admitted, Place};
 use super::health::{Sign, fault_text};
-use super::settler::Ended;
+use super::settler::{Ended, Note};
 use super::slot::Waiting;
-use super::statistic::Seen;
 use crate::catalogue::{Catalogue, Entry, StartError, Version};
 
 /// The failure of an attempt in which the host panicked.
@@ -27,13 +27,19 @@ const PANICKED: &str = "the host panicked while it ran this attempt; this is a d
 pub async fn run(shared: &Shared, waiting: Waiting, settlements: &mpsc::Sender<Ended>) {
     let Waiting { mut job, stop, .. } = waiting;
     let (id, token) = (job.id, job.token);
-    let seen = shared.statistics.claimed(&job);
+    let (seen, began) = (shared.statistics.claimed(&job), Instant::now());
     let catalogue = shared.catalogue();
     // What it holds of the memory, until its settlement has been handed on.
     let mut memory = None;
     let settlement = match catalogue.by_id(job.type_id) {
         Some(entry) => {
             let version = entry.version_of(job.id);
+            let traced = shared.telemetry.tracer.as_ref().map(|tracer| {
+                let traced = tracer.place(&job, &version.spec.name);
+                // Whatever it starts and sends comes under this attempt.
+                job.trace_parent = Some(traced.trace_parent());
+                traced
+            });
             let report = report(
                 shared,
                 &mut job,
@@ -50,7 +56,12 @@ pub async fn run(shared: &Shared, waiting: Waiting, settlements: &mpsc::Sender<E
                 error!(job = %id, lease = %token, "the host panicked while it ran this job: the attempt fails");
                 not_started(OutcomeKind::FailedRetryable, PANICKED)
             });
-            Some(settle(job, report, version, descendants_max, seen))
+            let note = Note {
+                sign: None,
+                seen: Some(seen),
+                traced: traced.map(|traced| (traced, began.elapsed())),
+            };
+            Some(settle(job, report, version, descendants_max, note))
         }
         // Claims name types of the catalogue, and types are never removed.
         None => {
@@ -114,8 +125,16 @@ fn not_started(kind: OutcomeKind, message: impl Into<String>) -> (Report, u64) {
 async fn admit(shared: &Shared, limits: &Limits, signal: &StopSignal) -> Admitted {
     let place = shared.admission.enter(limits);
     let queued = matches!(place, Place::Queued(..));
+    let began = Instant::now();
     let admitted = place.wait(signal).await;
     if queued {
+        let waited = began.elapsed().as_secs_f64();
+        shared
+            .telemetry
+            .metrics
+            .worker
+            .admission_wait
+            .observe(waited);
         // Nothing was claimed meanwhile.
         shared.slots.tell_freed();
     }
@@ -235,7 +254,7 @@ fn settle(
     report: Report,
     version: Version<'_>,
     descendants_max: u64,
-    seen: Seen,
+    note: Note,
 ) -> Ended {
     let spec = version.spec;
     let past = Past {
@@ -256,6 +275,7 @@ fn settle(
     });
     let decision = decide(report.outcome);
     let sign = sign(&job, version, &decision).filter(|_| has_begun);
+    let trace = note.traced.as_ref().map(|(traced, _)| traced.id());
     if let Some(failure) = &decision.failure {
         let then = match &decision.next {
             Next::Retry { delay_ms } => format!("next attempt in {delay_ms} ms"),
@@ -265,11 +285,14 @@ fn settle(
             other => format!("{other:?}"),
         };
         info!(
-            job = %job.id, r#type = %spec.name, attempt = job.attempt, outcome = %failure.kind,
-            then, "{}", failure.message
+            job = %job.id, chain = %job.chain_id, r#type = %spec.name, attempt = job.attempt,
+            trace, outcome = %failure.kind, then, "{}", failure.message
         );
     } else {
-        debug!(job = %job.id, r#type = %spec.name, outcome = %decision.outcome, "attempt ended");
+        debug!(
+            job = %job.id, chain = %job.chain_id, r#type = %spec.name, attempt = job.attempt,
+            trace, outcome = %decision.outcome, "attempt ended"
+        );
     }
     let settlement = Settlement {
         job: job.id,
@@ -288,7 +311,6 @@ fn settle(
     Ended {
         settlement,
         overtaken,
-        sign,
-        seen: Some(seen),
+        note: Note { sign, ..note },
     }
 }

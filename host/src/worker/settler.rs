@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use super::health::Sign;
 use super::statistic::Seen;
 use super::{Phase, Shared};
+use crate::telemetry::trace::Traced;
 
 /// The most settlements in one transaction.
 const BATCH: usize = 1_000;
@@ -31,10 +32,19 @@ pub struct Ended {
     /// What becomes of the job where others started so many chains meanwhile that its own are too many. None
     /// where it started none.
     pub overtaken: Option<Next>,
-    /// What the attempt says of its component, where it says anything.
+    /// What is told of it once it is on record.
+    pub note: Note,
+}
+
+/// What is told of an attempt once its settlement is on record.
+#[derive(Debug, Default)]
+pub struct Note {
+    /// What it says of its component, where it says anything.
     pub sign: Option<Sign>,
     /// What it adds to the statistics, where it was an attempt.
     pub seen: Option<Seen>,
+    /// Its place in its trace, and how long it took; none where no traces are made.
+    pub traced: Option<(Traced, Duration)>,
 }
 
 impl Ended {
@@ -43,8 +53,7 @@ impl Ended {
         Self {
             settlement,
             overtaken: None,
-            sign: None,
-            seen: None,
+            note: Note::default(),
         }
     }
 }
@@ -156,7 +165,7 @@ fn start_size(job: &NewJob) -> usize {
 async fn write(shared: &Shared, ended: Vec<Ended>) {
     let (batch, beside): (Vec<_>, Vec<_>) = ended
         .into_iter()
-        .map(|ended| (ended.settlement, (ended.overtaken, ended.sign, ended.seen)))
+        .map(|ended| (ended.settlement, (ended.overtaken, ended.note)))
         .unzip();
     let answers = match send(shared, &batch).await {
         Ok(answers) => answers,
@@ -164,12 +173,11 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
         // what is good in it must not be lost with the rest.
         Err(error) if batch.len() > 1 => {
             warn!(%error, settlements = batch.len(), "a batch failed: writing one by one");
-            for (settlement, (overtaken, sign, seen)) in batch.into_iter().zip(beside) {
+            for (settlement, (overtaken, note)) in batch.into_iter().zip(beside) {
                 let ended = Ended {
                     settlement,
                     overtaken,
-                    sign,
-                    seen,
+                    note,
                 };
                 Box::pin(write(shared, vec![ended])).await;
             }
@@ -182,6 +190,12 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
             return;
         }
     };
+    shared
+        .telemetry
+        .metrics
+        .worker
+        .batch
+        .observe(batch.len() as f64);
     if batch
         .iter()
         .any(|s| matches!(s.next, Next::Retry { .. } | Next::Snooze { .. }))
@@ -198,25 +212,34 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
 /// Takes the store's answers to settlements. Returns what is to be written in the place of some.
 fn conclude(
     shared: &Shared,
-    heard: impl Iterator<
-        Item = (
-            (Settlement, (Option<Next>, Option<Sign>, Option<Seen>)),
-            Settled,
-        ),
-    >,
+    heard: impl Iterator<Item = ((Settlement, (Option<Next>, Note)), Settled)>,
 ) -> Vec<Ended> {
     let mut again = Vec::new();
     let mut statistics = shared.statistics.gathered();
-    for ((settlement, (overtaken, sign, seen)), answer) in heard {
+    for ((settlement, (overtaken, note)), answer) in heard {
         match (answer, overtaken) {
             // Only what is on record counts.
             (Settled::Written, _) => {
-                sign.into_iter().for_each(|sign| shared.health.note(sign));
-                seen.into_iter()
-                    .for_each(|seen| statistics.settled(seen, &settlement));
+                if let Some(seen) = note.seen {
+                    statistics.settled(seen, &settlement);
+                    let of = shared.metrics_of(seen.type_id);
+                    let metrics = &shared.telemetry.metrics;
+                    metrics.settled(&of, seen.wait(), &settlement);
+                }
+                if let Some(sign) = note.sign {
+                    shared.health.note(sign);
+                }
+                if let (Some(tracer), Some((traced, took))) =
+                    (&shared.telemetry.tracer, &note.traced)
+                {
+                    tracer.settled(traced, *took, &settlement);
+                }
             }
             (Settled::Stale, _) => {
-                seen.into_iter().for_each(|seen| statistics.stale(seen));
+                if let Some(seen) = note.seen {
+                    statistics.stale(seen);
+                    shared.metrics_of(seen.type_id).stale();
+                }
                 warn!(
                     job = %settlement.job, lease = %settlement.token, outcome = %settlement.outcome,
                     "stale settlement: the job is no longer this lease's; its effects are dropped"
@@ -227,7 +250,7 @@ fn conclude(
                 let kind = OutcomeKind::FailedRetryable;
                 let settlement = failed(settlement, next, kind, &reason);
                 again.push(Ended {
-                    seen,
+                    note: Note { sign: None, ..note },
                     ..Ended::bare(settlement)
                 });
             }
@@ -238,7 +261,7 @@ fn conclude(
                 warn!(job = %settlement.job, reason, "settlement refused: the job fails with that");
                 let settlement = refused(settlement, &reason);
                 again.push(Ended {
-                    seen,
+                    note: Note { sign: None, ..note },
                     ..Ended::bare(settlement)
                 });
             }

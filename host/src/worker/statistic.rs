@@ -49,6 +49,13 @@ struct Row {
     changed: bool,
 }
 
+impl Seen {
+    /// How long the job was due before it was claimed.
+    pub fn wait(&self) -> Duration {
+        Duration::from_micros(self.wait_us)
+    }
+}
+
 impl Statistics {
     /// What is gathered, to count in it.
     pub fn gathered(&self) -> MutexGuard<'_, Gathered> {
@@ -163,6 +170,7 @@ pub async fn write(shared: &Shared, session: SessionId) -> Result<(), StoreError
 pub async fn keep(shared: Arc<Shared>, session: SessionId) {
     let mut fold_at = Instant::now() + FOLD_INTERVAL;
     loop {
+        shared.gauge();
         sleep(WRITE_INTERVAL).await;
         if let Err(error) = write(&shared, session).await {
             debug!(%error, "cannot write statistics: trying again");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use hardstop::deploy::{self, ManifestFile};
 use hardstop::service::StartRequest;
+use hardstop::telemetry::Telemetry;
 use hardstop::{Config, Loader, Service, Worker};
 use hardstop_domain::{LeaseToken, Next, OutcomeKind, State, TypeId, Usage};
 use hardstop_sandbox::Sandbox;
@@ -255,25 +256,26 @@ impl Bench {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        self.worker().run(empty).await?;
+        self.worker()?.run(empty).await?;
         Ok(())
     }
 
-    fn worker(&self) -> Worker {
-        Worker {
+    fn worker(&self) -> Result<Worker> {
+        Ok(Worker {
             store: Arc::clone(&self.store),
             executor: Arc::new(Loader::new(Arc::clone(&self.store), self.sandbox.clone())),
             ceiling: self.config.ceiling.clone(),
             config: self.config.worker.clone(),
             host: "bench".to_owned(),
-        }
+            telemetry: Telemetry::start(None, "")?,
+        })
     }
 
     /// Starts one job after the other on an idle worker. Each returns the time at which its handler
     /// was entered. Median and 99th percentile, in milliseconds.
     async fn pickup(&self) -> Result<Vec<Figure>> {
         let (stop, stopped) = oneshot::channel::<()>();
-        let worker = self.worker();
+        let worker = self.worker()?;
         let working = tokio::spawn(worker.run(async {
             let _ = stopped.await;
         }));

@@ -12,6 +12,7 @@ use clap::Parser;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use hardstop::deploy::{self, ManifestFile};
 use hardstop::service::StartRequest;
+use hardstop::telemetry::Telemetry;
 use hardstop::{Config, Loader, Service, Worker};
 use hardstop_domain::OutcomeKind;
 use hardstop_domain::quantity::format_size;
@@ -106,6 +107,7 @@ async fn demo(jobs: u32) -> Result<ExitCode> {
         ceiling: config.ceiling.clone(),
         config: config.worker.clone(),
         host: "demo".to_owned(),
+        telemetry: Telemetry::start(None, "")?,
     };
     worker.run(watch(&service, chains.len())).await?;
 

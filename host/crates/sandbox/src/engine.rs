@@ -108,6 +108,18 @@ impl Engines {
         Ok(class)
     }
 
+    /// How many instances and memories are in use in the pools of all engines.
+    pub(crate) fn occupancy(&self) -> (u64, u64) {
+        let classes = lock(&self.classes);
+        let pools = classes
+            .iter()
+            .filter_map(|class| class.engine.pooling_allocator_metrics());
+        pools.fold((0, 0), |(instances, memories), pool| {
+            let own = pool.component_instances();
+            (instances + own, memories + pool.memories() as u64)
+        })
+    }
+
     /// The profiles in use, for people.
     pub(crate) fn in_use(&self) -> Vec<String> {
         lock(&self.classes)

@@ -71,7 +71,7 @@ pub use journal::Watch;
 pub use outcome::stopped_before;
 pub use prepare::{PrepareError, Prepared};
 pub use run::Attempt;
-pub use sandbox::Sandbox;
+pub use sandbox::{Occupancy, Sandbox};
 pub use secret::{Revealing, SecretConfig, SecretSource, SecretValue, SecretValueError};
 pub use stop::{Stop, StopHandle, StopSignal};
 pub use structure::{Part, StructureError, StructureLimits};

@@ -27,6 +27,15 @@ pub struct Sandbox {
     pub(crate) shared: Arc<Shared>,
 }
 
+/// What is in use of the pools.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Instances of components.
+    pub instances: u64,
+    /// Linear memories.
+    pub memories: u64,
+}
+
 pub(crate) struct Shared {
     pub(crate) config: SandboxConfig,
     pub(crate) engines: Arc<Engines>,
@@ -82,6 +91,15 @@ impl Sandbox {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// How many instances and memories are in use in the pools.
+    pub fn occupancy(&self) -> Occupancy {
+        let (instances, memories) = self.shared.engines.occupancy();
+        Occupancy {
+            instances,
+            memories,
+        }
     }
 
     /// What an operator may want to know of this machine, as names and values.

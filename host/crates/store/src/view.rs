@@ -288,6 +288,15 @@ pub(crate) fn blocker_result(row: &impl View) -> Result<(JobId, BlockerResult), 
         output_bytes: row.int_option("output_bytes")?.unwrap_or(0),
         output: row.get_text("output")?,
         failure: row.json_option("failure")?,
+        origin: match row.get_uuid("closed_by")? {
+            Some(job) => Some(BlockerOrigin {
+                job: JobId(job),
+                run: row.int("run")?,
+                root: ChainId(row.uuid("root_chain")?),
+                trace_parent: row.get_text("trace_parent")?,
+            }),
+            None => None,
+        },
     };
     Ok((JobId(row.uuid("job_id")?), result))
 }

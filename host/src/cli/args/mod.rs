@@ -98,7 +98,7 @@ pub enum Command {
     /// Serve the HTTP API, and run jobs, until told to stop.
     Serve(ServeArgs),
     /// Run jobs until told to stop.
-    Worker(WorkerArgs),
+    Worker(WorkerCommandArgs),
     /// Start a chain of jobs.
     Start(StartArgs),
     /// Look at jobs, wait for them, retry and cancel them.
@@ -244,6 +244,17 @@ pub struct ServeArgs {
     pub worker: WorkerArgs,
 }
 
+/// `hardstop worker`.
+#[derive(Debug, Args)]
+pub struct WorkerCommandArgs {
+    /// Serve /metrics, /healthz and /readyz on this address [default: worker.listen of hardstop.toml]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// The worker.
+    #[command(flatten)]
+    pub worker: WorkerArgs,
+}
+
 /// `hardstop worker`, and the worker of `hardstop serve`.
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
@@ -334,6 +345,9 @@ pub struct StartArgs {
     /// How long to wait at the most. A wait that runs out exits with 4.
     #[arg(long, requires = "wait", value_parser = duration, value_name = "DURATION")]
     pub timeout: Option<Duration>,
+    /// The W3C `traceparent` of whoever starts it: its trace goes on in the jobs.
+    #[arg(long, value_name = "TRACEPARENT", env = "TRACEPARENT")]
+    pub trace_parent: Option<String>,
 }
 
 /// `hardstop job ...`.

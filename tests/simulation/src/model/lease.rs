@@ -150,6 +150,7 @@ impl Model {
                 .and_then(|job| job.output.as_ref())
                 .map_or(0, |output| output.len() as u64),
             failure: None,
+            origin: None,
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hardstop::Worker;
 use hardstop::config::WorkerConfig;
+use hardstop::telemetry::Telemetry;
 use hardstop_domain::*;
 use hardstop_simulation::Model;
 use hardstop_store::{Store as _, StoreError};
@@ -234,6 +235,7 @@ impl Stage {
                 ..WorkerConfig::default()
             },
             host: format!("process {process}"),
+            telemetry: Telemetry::start(None, "").expect("telemetry"),
         };
         let (end, ended) = oneshot::channel();
         self.running.push((process, end));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hardstop::Execute;
 use hardstop_domain::*;
-use hardstop_sandbox::{Attempt, Stop};
+use hardstop_sandbox::{Attempt, Occupancy, Stop};
 
 use super::world::{State_, TYPES, World};
 
@@ -50,6 +50,10 @@ impl Execute for Guests {
     }
 
     fn retain(&self, _active: &BTreeSet<Digest>) {}
+
+    fn occupancy(&self) -> Occupancy {
+        Occupancy::default()
+    }
 }
 
 pub fn failed(kind: OutcomeKind) -> Report {

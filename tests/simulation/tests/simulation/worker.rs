@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hardstop::config::WorkerConfig;
+use hardstop::telemetry::Telemetry;
 use hardstop::{Execute, Loader, Worker};
 use hardstop_domain::*;
-use hardstop_sandbox::{Attempt, FileTree, Sandbox, SandboxConfig, Stop, StopSignal};
+use hardstop_sandbox::{Attempt, FileTree, Occupancy, Sandbox, SandboxConfig, Stop, StopSignal};
 use hardstop_simulation::Model;
 use hardstop_store::Store as _;
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -38,6 +39,10 @@ impl Execute for Panicking {
     }
 
     fn retain(&self, _: &BTreeSet<Digest>) {}
+
+    fn occupancy(&self) -> Occupancy {
+        Occupancy::default()
+    }
 }
 
 /// Guests that go on until they are stopped, and say so.
@@ -52,6 +57,10 @@ impl Execute for Endless {
     }
 
     fn retain(&self, _: &BTreeSet<Digest>) {}
+
+    fn occupancy(&self) -> Occupancy {
+        Occupancy::default()
+    }
 }
 
 /// Guests that take 5 ms each, up to so many; those after go on until they are stopped.
@@ -82,6 +91,10 @@ impl Execute for ShortThenEndless {
     }
 
     fn retain(&self, _: &BTreeSet<Digest>) {}
+
+    fn occupancy(&self) -> Occupancy {
+        Occupancy::default()
+    }
 }
 
 /// A worker with room for one attempt at a time, and one job to run.
@@ -126,6 +139,7 @@ impl Scene {
                 ..WorkerConfig::default()
             },
             host: "one".to_owned(),
+            telemetry: Telemetry::start(None, "").expect("telemetry"),
         };
         tokio::spawn(worker.run(std::future::pending()));
         Self { world, people, job }
@@ -190,6 +204,7 @@ async fn what_was_claimed_ahead_is_given_back_where_no_slot_comes_free_and_when_
             ..WorkerConfig::default()
         },
         host: "one".to_owned(),
+        telemetry: Telemetry::start(None, "").expect("telemetry"),
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let working = tokio::spawn(worker.run(async {

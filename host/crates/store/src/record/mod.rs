@@ -193,6 +193,22 @@ pub struct BlockerResult {
     pub output_bytes: u64,
     /// Why it failed, where it did.
     pub failure: Option<Failure>,
+    /// The attempt that closed it, where one did and its job is kept.
+    #[serde(skip)]
+    pub origin: Option<BlockerOrigin>,
+}
+
+/// The attempt that closed a blocker, as traces need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockerOrigin {
+    /// The job.
+    pub job: JobId,
+    /// The number of its last run.
+    pub run: u32,
+    /// The chain at the root of its lineage.
+    pub root: ChainId,
+    /// W3C `traceparent` of its start.
+    pub trace_parent: Option<String>,
 }
 
 /// The most bytes of blockers' outputs that a job gets. The type's limit `input` is lower.
