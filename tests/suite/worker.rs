@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use hardstop_tests::{Database, Kind, Worker, wait_for};
+use hardstop_tests::{Database, Kind, Server, Worker, wait_for};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 on_both!(
     a_drain_waits_for_what_runs,
     a_drain_interrupts_what_runs_too_long_and_gives_it_back,
+    a_worker_that_is_asked_to_drain_finishes_and_ends,
+    a_server_goes_on_when_its_worker_has_drained,
     a_second_signal_leaves_at_once,
     two_workers_share_the_work,
     a_new_deployment_is_served_without_a_restart,
@@ -92,6 +94,81 @@ fn a_drain_interrupts_what_runs_too_long_and_gives_it_back(kind: Kind) {
     );
     assert_eq!(job["attempts"][0]["outcome"], "interrupted", "{job}");
     assert_eq!(job["rescues"], 0, "{job}");
+}
+
+/// The only open session, once its worker has told how it stands.
+fn standing(db: &Database) -> Value {
+    wait_for("the worker to tell how it stands", || {
+        let session = db.json(&["session", "list"])[0].clone();
+        session["slots"].is_u64().then_some(session)
+    })
+}
+
+fn a_worker_that_is_asked_to_drain_finishes_and_ends(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let mut worker = Worker::start(&db, &["--concurrency", "3"]);
+    let session = standing(&db);
+    assert_eq!(session["slots"], 3, "{session}");
+    assert!(session["memory_budget"].as_u64() > Some(0), "{session}");
+    let id = db.start("nap", r#"{"ms":8000}"#);
+    db.wait_state(&id, "running");
+    wait_for("the slot to be told", || {
+        let session = standing(&db);
+        let admitted = session["memory_admitted"].as_u64().unwrap();
+        (session["slots_used"] == 1 && admitted > 0).then_some(())
+    });
+    let number = session["id"].to_string();
+    let said = db.run(&["session", "drain", &number]).good();
+    assert!(said.stdout.contains("is to drain"), "{said:?}");
+    let again = db.run(&["session", "drain", &number]);
+    assert_eq!(again.code, 1, "{again:?}");
+    assert!(
+        again.stderr.contains("was asked to drain already"),
+        "{again:?}"
+    );
+    worker.wait_log("asked to drain");
+    let shown = db.run(&["session", "list"]).good();
+    assert!(shown.stdout.contains("drain"), "{shown:?}");
+    let late = db.start("noop", "{}");
+    assert_eq!(worker.wait(), Some(0), "{}", worker.log());
+    assert_eq!(db.job(&id)["state"], "completed");
+    assert_eq!(
+        db.job(&late)["state"],
+        "ready",
+        "nothing was claimed any more"
+    );
+    assert_eq!(db.json(&["session", "list"]), json!([]));
+    let audit = db.json(&["audit", "list", "--action", "drain-session"]);
+    assert_eq!(audit[0]["subject"], json!(number), "{audit}");
+    assert_eq!(audit.as_array().unwrap().len(), 1);
+    let gone = db.run(&["session", "drain", &number]);
+    assert_eq!(gone.code, 2, "{gone:?}");
+    assert!(
+        gone.stderr.contains("`hardstop session list` shows them"),
+        "{gone:?}"
+    );
+}
+
+fn a_server_goes_on_when_its_worker_has_drained(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let server = Server::with(&db, &[]);
+    let session = standing(&db);
+    let path = format!("/sessions/{}/drain", session["id"]);
+    let asked = server.call("POST", &path, None).good();
+    assert!(asked["drain_asked_at"].is_string(), "{asked}");
+    wait_for("the worker to end", || {
+        (server.get("/sessions").good() == json!([])).then_some(())
+    });
+    server
+        .call("POST", &path, None)
+        .problem(404, "no-such-session");
+    let job = db.start("noop", "{}");
+    assert_eq!(server.get(&format!("/jobs/{job}")).good()["state"], "ready");
+    assert!(
+        server.log().contains("the server goes on"),
+        "{}",
+        server.log()
+    );
 }
 
 fn a_second_signal_leaves_at_once(kind: Kind) {

@@ -1,8 +1,8 @@
 //! A job as it goes on: its states and its log, as server-sent events.
 //!
-//! What a host keeps of a job is what was committed, so that is what is told: a state when it has changed, and the log of
-//! an attempt when it was settled. The id of an event says how much was told up to it. Whoever lost the connection sends
-//! the last one, as browsers do by themselves, and hears the rest.
+//! What is told was committed: a state when it has changed, and the log of an attempt, with its progress, as its worker keeps
+//! it while it runs, or when it was settled. The id of an event says how much was told up to it. Whoever lost the
+//! connection sends the last one, as browsers do by themselves, and hears the rest.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -66,10 +66,14 @@ struct JobPath {
 /// How much somebody has heard of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Heard {
-    /// How many lines of the log.
+    /// The run whose log was told last. All that runs before it said was told.
+    run: u32,
+    /// How many lines of that log.
     lines: usize,
     /// The beginning of the digest of the last state.
     state: String,
+    /// The beginning of the digest of the last progress.
+    progress: String,
 }
 
 impl Heard {
@@ -82,35 +86,63 @@ impl Heard {
 
     /// What an event's id says.
     pub fn read(id: &str) -> Option<Self> {
-        let (lines, state) = id.split_once('-')?;
-        Some(Self {
-            lines: lines.parse().ok()?,
-            state: state.to_owned(),
-        })
+        let mut parts = id.split('-');
+        let heard = Self {
+            run: parts.next()?.parse().ok()?,
+            lines: parts.next()?.parse().ok()?,
+            state: parts.next()?.to_owned(),
+            progress: parts.next()?.to_owned(),
+        };
+        parts.next().is_none().then_some(heard)
     }
 
     /// As the id of an event.
     pub fn id(&self) -> String {
-        format!("{}-{}", self.lines, self.state)
+        let Self {
+            run,
+            lines,
+            state,
+            progress,
+        } = self;
+        format!("{run}-{lines}-{state}-{progress}")
     }
 
     /// The events that are new, as they are sent.
     fn events(&mut self, job: &JobDetail) -> Vec<String> {
         let mut events = Vec::new();
-        let summary = serde_json::to_string(&job.summary).unwrap_or_default();
-        let state = Digest::of(summary.as_bytes()).short();
-        let lines = logs(job);
-        for line in lines.iter().skip(self.lines) {
-            self.lines += 1;
-            events.push(event("log", &self.id(), line));
+        let (mut run, mut lines) = (0, 0);
+        for line in logs(job) {
+            // A run that left nothing, because its host is gone, may have been told in part.
+            let of = line.run.unwrap_or(job.run);
+            if of != run {
+                (run, lines) = (of, 0);
+            }
+            lines += 1;
+            if (run, lines) > (self.run, self.lines) {
+                (self.run, self.lines) = (run, lines);
+                events.push(event("log", &self.id(), &line));
+            }
         }
-        // After the lines that led to it.
+        let progress = job.progress.as_ref().map(digest).unwrap_or_default();
+        if progress != self.progress {
+            self.progress = progress;
+            if let Some(progress) = &job.progress {
+                events.push(event("progress", &self.id(), progress));
+            }
+        }
+        // After what led to it.
+        let state = digest(&job.summary);
         if state != self.state {
             self.state = state;
             events.push(event("job", &self.id(), &job.summary));
         }
         events
     }
+}
+
+/// The beginning of the digest of something that may have changed.
+fn digest(what: &impl Serialize) -> String {
+    Digest::of(&serde_json::to_vec(what).unwrap_or_default()).short()
 }
 
 fn event(name: &str, id: &str, data: &impl Serialize) -> String {
@@ -163,7 +195,8 @@ impl OperationOutput for Events {
         _: &mut Operation,
     ) -> Vec<(Option<StatusCode>, DocumentedResponse)> {
         let response = DocumentedResponse {
-            description: "Events: `job` has a `JobSummary`, `log` a `LogLine`, and `end` says that the job is final. \
+            description: "Events: `job` has a `JobSummary`, `log` a `LogLine`, `progress` how far the attempt is, and `end` says \
+                          that the job is final. \
                           Without `end`, send the last id again."
                 .to_owned(),
             content: [(EVENT_STREAM.to_owned(), MediaType::default())].into_iter().collect(),
@@ -273,11 +306,13 @@ mod tests {
     #[test]
     fn ids_are_read_back() {
         let heard = Heard {
+            run: 2,
             lines: 12,
             state: "abc".to_owned(),
+            progress: String::new(),
         };
         assert_eq!(Heard::read(&heard.id()), Some(heard));
-        for text in ["", "12", "-", "x-y", "-1-a"] {
+        for text in ["", "12", "-", "1-2-a", "1-x-a-b", "-1-2-a-b", "1-2-a-b-c"] {
             assert_eq!(Heard::read(text), None, "{text}");
         }
     }

@@ -20,6 +20,7 @@ mod pause;
 mod run;
 mod schedule;
 mod serve;
+mod session;
 mod start;
 mod start_lines;
 mod token;
@@ -185,6 +186,7 @@ fn execute(mut cli: Cli, matches: &ArgMatches) -> Result<ExitCode, Error> {
             Command::Pause(args) => pause::pause(&context, args).await,
             Command::Resume(target) => pause::resume(&context, target).await,
             Command::Pauses => pause::list(&context).await,
+            Command::Session(command) => session::execute(&context, command).await,
             Command::Audit(command) => audit::execute(&context, command).await,
             Command::Token(command) => token::execute(&context, command).await,
             Command::Migrate => migrate::execute(&context).await,

@@ -63,8 +63,15 @@ pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, 
         Some(worker) => {
             let work = async {
                 let drained = worker.run(told()).await;
-                // A server beside a worker that could not begin would start jobs that nobody runs.
-                stop.send_replace(true);
+                match &drained {
+                    Ok(drained) if drained.asked => {
+                        info!("the worker has drained; the server goes on");
+                    }
+                    // A server beside a worker that could not begin would start jobs that nobody runs.
+                    _ => {
+                        stop.send_replace(true);
+                    }
+                }
                 drained
             };
             let (drained, ()) = tokio::join!(work, serve);

@@ -1,7 +1,7 @@
-//! What operators do: pauses, tokens, and the audit of all changes.
+//! What operators do: pauses, workers, tokens, and the audit of all changes.
 
-use hardstop_domain::TokenId;
-use hardstop_store::{AuditQuery, AuditRecord, Pause, Token};
+use hardstop_domain::{SessionId, TokenId};
+use hardstop_store::{AuditQuery, AuditRecord, Pause, Session, Token};
 
 use super::{Client, path};
 use crate::api::audit::Records;
@@ -28,6 +28,17 @@ impl Client {
     /// The pauses in force.
     pub async fn pauses(&self) -> Result<Vec<Pause>, Error> {
         self.get("/pauses").await
+    }
+
+    /// Every open session.
+    pub async fn sessions(&self) -> Result<Vec<Session>, Error> {
+        self.get("/sessions").await
+    }
+
+    /// Asks a worker to drain.
+    pub async fn drain_session(&self, id: SessionId) -> Result<Session, Error> {
+        self.post_empty(&path(["sessions", &id.to_string(), "drain"]))
+            .await
     }
 
     /// A page of records of changes, newest first.

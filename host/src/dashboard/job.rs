@@ -66,12 +66,13 @@ struct JobPath {
     job: JobId,
 }
 
-/// A run of the job that has ended.
+/// A run of the job.
 struct Run {
     /// As the page numbers it.
     run: u32,
     attempt: u32,
-    outcome: OutcomeKind,
+    /// None: it goes on.
+    outcome: Option<OutcomeKind>,
     failure: Option<FailureShown>,
     shares: Vec<Share>,
     usage: Option<Usage>,
@@ -199,7 +200,7 @@ async fn show_job(viewer: Viewer, Path(path): Path<JobPath>) -> Result<Page<JobP
     }))
 }
 
-/// Every run that has ended: those on record, and the one that ended the job well, of which only the job tells.
+/// Every run: those on record, and the one that ended the job well or goes on, of which only the job tells.
 async fn runs(
     viewer: &Viewer,
     job: &JobDetail,
@@ -223,17 +224,18 @@ async fn runs(
         runs.push(Run::of(attempt, shares));
     }
     let ended_well = matches!(summary.state, State::Completed | State::Continued);
-    if let (true, Some(outcome)) = (ended_well, summary.outcome) {
+    let goes_on = summary.state == State::Running;
+    if goes_on || (ended_well && summary.outcome.is_some()) {
         let (log, log_more) = shortened(&job.log);
         runs.push(Run {
-            run: job.attempts.last().map_or(0, |last| last.run) + 1,
+            run: job.run,
             attempt: summary.attempt,
-            outcome,
+            outcome: summary.outcome.filter(|_| ended_well),
             failure: None,
             shares: shares_of(viewer, job, spec, job.usage.as_ref()),
             usage: job.usage,
             host: None,
-            progress: None,
+            progress: job.progress.clone(),
             log,
             log_more,
             started_at: summary.started_at,
@@ -267,7 +269,7 @@ impl Run {
         Self {
             run: attempt.run,
             attempt: attempt.attempt,
-            outcome: attempt.outcome,
+            outcome: Some(attempt.outcome),
             failure: attempt.failure.clone().map(FailureShown::of),
             shares,
             usage: attempt.usage,
@@ -350,9 +352,11 @@ fn timeline(job: &JobDetail, runs: &[Run], now: Timestamp) -> Vec<Piece> {
     };
     add(summary.created_at, Timestamp(end), "wait", "waited or ran");
     for run in runs {
-        if let (Some(from), Some(to)) = (run.started_at, run.finished_at) {
-            let what = format!("run {} {}", run.run, run.outcome);
-            add(from, to, show::tone(run.outcome), &what);
+        if let (Some(from), Some(to), Some(outcome)) =
+            (run.started_at, run.finished_at, run.outcome)
+        {
+            let what = format!("run {} {outcome}", run.run);
+            add(from, to, show::tone(outcome), &what);
         }
     }
     if let (State::Running, Some(from)) = (summary.state, summary.started_at) {

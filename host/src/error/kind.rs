@@ -88,6 +88,8 @@ kinds! {
     NoSuchReplay "no-such-replay" 404 "There is no such replay"
     /// There is no such token.
     NoSuchToken "no-such-token" 404 "There is no such token"
+    /// There is no such session.
+    NoSuchSession "no-such-session" 404 "There is no such session"
     /// The request names a type that is not deployed.
     NotDeployed "not-deployed" 422 "The type is not deployed"
     /// The request names a chain to wait for that does not exist.

@@ -31,7 +31,7 @@ impl JobChanged {
 /// Something that an attempt said.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
-    /// The run that said it; none for the one that ended the job well.
+    /// The run that said it; none for the one that ended the job well, or that goes on.
     pub run: Option<u32>,
     /// What.
     #[serde(flatten)]
@@ -47,8 +47,9 @@ pub fn logs(job: &JobDetail) -> Vec<LogLine> {
             entry: entry.clone(),
         }));
     }
-    // The attempt that made the job final is none of its attempt records where it ended well.
-    if matches!(job.summary.state, State::Completed | State::Continued) {
+    // The attempt that made the job final is none of its attempt records where it ended well, nor is one that goes on.
+    let state = job.summary.state;
+    if matches!(state, State::Completed | State::Continued | State::Running) {
         lines.extend(job.log.iter().map(|entry| LogLine {
             run: None,
             entry: entry.clone(),

@@ -21,7 +21,7 @@ mod wait;
 
 use std::sync::{Arc, RwLock};
 
-use hardstop_domain::{Digest, Limits, TypeName};
+use hardstop_domain::{Digest, Limits, SessionId, TypeName};
 use hardstop_store::{
     Acting, ActiveType, Component, Deployment, NewDeployment, OldestReady, Session, StateCount,
     StatisticPoint, StatisticQuery, Store, UsageSample,
@@ -173,6 +173,21 @@ impl Service {
     /// Every open session.
     pub async fn sessions(&self) -> Result<Vec<Session>, Error> {
         Ok(self.store.sessions().await?)
+    }
+
+    /// Asks a worker to drain: it claims nothing new, finishes what it runs and ends.
+    pub async fn drain_session(&self, id: SessionId) -> Result<Session, Error> {
+        let asked = self.store.drain_session(id).await?;
+        let sessions = self.store.sessions().await?;
+        match (asked, sessions.into_iter().find(|session| session.id == id)) {
+            (Some(_), Some(session)) => Ok(session),
+            (None, Some(_)) => Err(Error::failed(format!(
+                "session {id} was asked to drain already"
+            ))),
+            (_, None) => Err(Error::usage(format!("there is no open session {id}"))
+                .kind(Kind::NoSuchSession)
+                .hint("`hardstop session list` shows them")),
+        }
     }
 
     /// How many jobs of each type are in each state.

@@ -5,12 +5,12 @@ mod stream;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hardstop_domain::{ChainId, DeploymentId, JobId, ReplayId, TokenId};
+use hardstop_domain::{ChainId, DeploymentId, JobId, ReplayId, SessionId, TokenId};
 use hardstop_store::{
     AuditQuery, AuditRecord, CanaryChange, ChainDetail, ChainQuery, ChainSummary, Component,
     DeadLetter, DeadLetterFilter, DeadLetterQuery, DeploymentDetail, Due, JobDetail, JobQuery,
     JobSummary, Pause, PutSchedule, Replay, ReplayDetail, ReplayedJob, Schedule, ScheduleDetail,
-    Token, TypeHistory,
+    Session, Token, TypeHistory,
 };
 use uuid::Uuid;
 
@@ -157,6 +157,10 @@ use_cases! {
         fn resume(type_name: Option<&str>) -> ();
         /// See [`crate::Service::pauses`].
         fn pauses() -> Vec<Pause>;
+        /// See [`crate::Service::sessions`].
+        fn sessions() -> Vec<Session>;
+        /// See [`crate::Service::drain_session`].
+        fn drain_session(id: SessionId) -> Session;
         /// See [`crate::Service::audit`].
         fn audit(query: &AuditQuery) -> Vec<AuditRecord>;
         /// See [`crate::Service::create_token`].

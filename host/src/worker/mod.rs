@@ -10,7 +10,8 @@
 //!
 //! Beside them the session renews the lease and learns what it no longer holds, and the maintenance
 //! loops promote, rescue, refresh and forget; schedules are fired and pauses ended at their time; what
-//! ended badly is told to the store, and what all attempts came to is counted.
+//! ended badly is told to the store, and what all attempts came to is counted; what attempts say is kept while they run,
+//! and how the worker stands is told.
 //! Nothing here holds a transaction, and no guest runs on the
 //! threads that these loops run on.
 //!
@@ -22,6 +23,7 @@ mod claimer;
 mod execute;
 mod external;
 mod health;
+mod live;
 mod loader;
 mod maintenance;
 mod near;
@@ -34,6 +36,7 @@ mod schedule;
 mod session;
 mod settler;
 mod slot;
+mod standing;
 mod statistic;
 
 use std::collections::HashMap;
@@ -58,6 +61,7 @@ use crate::telemetry::metric::TypeMetrics;
 use admission::Admission;
 pub use execute::Execute;
 use health::Health;
+use live::Live;
 pub use loader::Loader;
 use near::Warnings;
 use pace::Pace;
@@ -106,6 +110,7 @@ struct Shared {
     warnings: Warnings,
     health: Health,
     statistics: Statistics,
+    live: Arc<Live>,
     telemetry: Telemetry,
     admission: Admission,
     /// The lease; none while this worker cannot be sure of it.
@@ -129,6 +134,10 @@ struct Signals {
     schedule: Notify,
     /// Look for pauses that are over.
     pause: Notify,
+    /// Tell how this worker stands.
+    stand: Notify,
+    /// Somebody asked this worker to drain.
+    drain: Notify,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,6 +155,8 @@ enum Phase {
 pub struct Drained {
     /// How many attempts were interrupted and given back.
     pub interrupted: usize,
+    /// Whether somebody asked for it, through the database.
+    pub asked: bool,
 }
 
 impl Shared {
@@ -235,7 +246,7 @@ impl Shared {
 }
 
 impl Worker {
-    /// Works until `shutdown` completes, then drains: claims no more, waits for what runs up to the
+    /// Works until `shutdown` completes, or somebody asks it to drain, then drains: claims no more, waits for what runs up to the
     /// drain limit, interrupts the rest and gives it back uncounted, and ends the session.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Drained, Error> {
         let Self {
@@ -265,6 +276,7 @@ impl Worker {
             warnings: Warnings::default(),
             health: Health::default(),
             statistics: Statistics::default(),
+            live: Arc::default(),
             telemetry,
             admission: Admission::new(Budget::new(config.memory_budget)),
             lease: watch::Sender::new(Some(Arc::clone(&lease))),
@@ -296,12 +308,24 @@ impl Worker {
         loops.spawn(retention::retain(Arc::clone(&shared)));
         loops.spawn(health::watch(Arc::clone(&shared)));
         loops.spawn(statistic::keep(Arc::clone(&shared), session));
+        loops.spawn(standing::tell(Arc::clone(&shared)));
+        loops.spawn(live::keep(Arc::clone(&shared)));
         loops.spawn(hear(Arc::clone(&shared), listener));
         let settler = tokio::spawn(settler::run(Arc::clone(&shared), settlement_queue));
         let claimer = tokio::spawn(claimer::run(Arc::clone(&shared), settlements));
 
-        shutdown.await;
-        let drained = drain(&shared).await;
+        let asked = tokio::select! {
+            biased;
+            () = shutdown => false,
+            () = shared.signals.drain.notified() => {
+                info!("asked to drain");
+                true
+            }
+        };
+        let drained = Drained {
+            interrupted: drain(&shared).await,
+            asked,
+        };
         // The claimer holds the last sender of settlements besides the slots: when all of them
         // are gone the settler has written everything.
         let _ = claimer.await;
@@ -312,6 +336,9 @@ impl Worker {
         loops.shutdown().await;
         if let Err(error) = statistic::write(&shared, session).await {
             debug!(%error, "cannot write the last statistics");
+        }
+        if let Err(error) = live::end(&shared).await {
+            debug!(%error, "cannot remove what attempts said");
         }
         let lease = shared.lease.borrow().clone();
         if let Some(lease) = lease {
@@ -326,9 +353,10 @@ impl Worker {
     }
 }
 
-/// Stops claiming, waits, interrupts. Returns when no attempt runs any more.
-async fn drain(shared: &Shared) -> Drained {
+/// Stops claiming, waits, interrupts. Returns when no attempt runs any more, and how many were interrupted.
+async fn drain(shared: &Shared) -> usize {
     shared.phase.send_replace(Phase::Draining);
+    shared.signals.stand.notify_one();
     shared.slots.close();
     let limit = shared.config.drain_timeout;
     info!(running = shared.slots.busy(), ?limit, "draining");
@@ -336,7 +364,7 @@ async fn drain(shared: &Shared) -> Drained {
         .await
         .is_ok()
     {
-        return Drained { interrupted: 0 };
+        return 0;
     }
     let interrupted = shared.running.stop_all(Stop::Interrupted);
     warn!(
@@ -349,7 +377,7 @@ async fn drain(shared: &Shared) -> Drained {
     {
         warn!("some attempts could not be given back: they will be rescued");
     }
-    Drained { interrupted }
+    interrupted
 }
 
 /// Passes wake-ups on to the parts that they concern.

@@ -189,7 +189,7 @@ async fn attempt(
         command: spec.command.clone().unwrap_or_default(),
         files: FileTree::default(),
         stop: signal,
-        watch: None,
+        watch: Some(shared.live.voice(job.id, job.token)),
     };
     shared
         .executor

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 on_both!(
     a_job_is_followed_to_its_end,
+    what_a_running_attempt_says_is_heard_as_it_says_it,
     whoever_lost_the_connection_goes_on
 );
 
@@ -82,6 +83,51 @@ fn a_job_is_followed_to_its_end(kind: Kind) {
         .collect();
     let logs = server.get(&format!("/jobs/{job}/logs")).good();
     assert_eq!(logs.as_array().unwrap().iter().collect::<Vec<_>>(), lines);
+}
+
+fn what_a_running_attempt_says_is_heard_as_it_says_it(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let server = Server::with(&db, &[]);
+    let job = db.start("nap", r#"{"ms":20000}"#);
+    let mut events = Events::of(&server, &job, None);
+    let (_, id, progress) = std::iter::from_fn(|| events.next())
+        .find(|(name, ..)| name == "progress")
+        .unwrap();
+    assert_eq!(
+        (&progress["fraction"], &progress["message"]),
+        (&json!(0.5), &json!("asleep"))
+    );
+    let shown = server.get(&format!("/jobs/{job}")).good();
+    assert_eq!(
+        (&shown["state"], &shown["progress"], &shown["run"]),
+        (&json!("running"), &progress, &json!(1)),
+        "{shown}"
+    );
+    // Not told again to whoever has heard it.
+    let rest = Events::of(&server, &job, Some(&id));
+    server
+        .call("POST", &format!("/jobs/{job}/cancel"), None)
+        .good();
+    let rest = rest.rest();
+    assert!(!names(&rest).contains(&"progress"), "{rest:?}");
+
+    // One that says something, and goes on and on.
+    let job = db.start("spin", "1000000");
+    let mut events = Events::of(&server, &job, None);
+    let (_, _, line) = std::iter::from_fn(|| events.next())
+        .find(|(name, ..)| name == "log")
+        .unwrap();
+    assert_eq!(line["message"], "begun");
+    let logs = server.get(&format!("/jobs/{job}/logs")).good();
+    assert_eq!(logs[0]["message"], "begun", "{logs}");
+    server
+        .call("POST", &format!("/jobs/{job}/cancel"), None)
+        .good();
+    let told = events.rest();
+    assert!(
+        !names(&told).contains(&"log"),
+        "its line was told once: {told:?}"
+    );
 }
 
 fn whoever_lost_the_connection_goes_on(kind: Kind) {

@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hardstop_domain::{
-    ChainId, DeploymentId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, TokenId,
-    TypeName,
+    ChainId, DeploymentId, Digest, JobId, LeaseToken, NewChain, ReplayId, ScheduleName, SessionId,
+    TokenId, TypeName,
 };
 
 use uuid::Uuid;
@@ -167,6 +167,25 @@ pub trait Store: Send + Sync + 'static {
     /// alone; the others stand. A settlement that was already written is answered as before, so a
     /// batch whose reply was lost may be sent again.
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, StoreError>;
+
+    /// Notes how the session's worker stands, where that has changed, and says whether it was asked to drain.
+    async fn stand(
+        &self,
+        session: SessionId,
+        standing: Option<Standing>,
+    ) -> Result<bool, StoreError>;
+
+    /// Asks a worker to drain: it sees that when it tells how it [stands](Store::stand). Its host; none where its session has
+    /// ended, or it was asked before.
+    async fn drain_session(&self, session: SessionId) -> Result<Option<String>, StoreError>;
+
+    /// Keeps what attempts said that still run under these leases, to be read with their jobs, and removes what those
+    /// said that have `ended`. A part that was kept before is replaced.
+    async fn put_live(
+        &self,
+        parts: &[LivePart],
+        ended: &[(JobId, LeaseToken)],
+    ) -> Result<(), StoreError>;
 
     /// Ends the sessions whose lease has run out and gives their jobs back: ready, the attempt not
     /// counted, `rescues` one higher, the lost attempt recorded. A job that has been rescued

@@ -29,7 +29,8 @@ macro_rules! migrations {
             "20261121190000_deployments",
             "20261121200000_tokens",
             "20261121201000_audit",
-            "20261121210000_numbers"
+            "20261121210000_numbers",
+            "20261121225000_running"
         )
     };
     ($database:literal, $($name:literal),+) => {

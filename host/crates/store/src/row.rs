@@ -11,6 +11,7 @@ use hardstop_domain::{
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::record::LivePart;
 use crate::view::Held;
 
 /// The longest input or output, in bytes. The operator's ceilings are lower; this one the database
@@ -309,6 +310,41 @@ pub(crate) struct AttemptRow {
     /// The deployment that it ran.
     #[serde(serialize_with = "hex_option")]
     pub(crate) deployment: Option<Uuid>,
+}
+
+/// A part of what a running attempt said.
+#[derive(Debug)]
+pub(crate) struct LiveRow {
+    pub(crate) job_id: Uuid,
+    pub(crate) token: i64,
+    pub(crate) part: i32,
+    pub(crate) log: Option<String>,
+    pub(crate) progress: Option<String>,
+}
+
+impl LiveRow {
+    /// The rows of what attempts said.
+    pub(crate) fn of(parts: &[LivePart]) -> Result<Vec<Self>, String> {
+        let mut rows = Vec::new();
+        for said in parts {
+            let row = |part, log, progress| Self {
+                job_id: said.job.0,
+                token: said.token.0,
+                part,
+                log,
+                progress,
+            };
+            if let Some(progress) = &said.progress {
+                rows.push(row(0, None, Some(json(progress)?)));
+            }
+            if let Some((part, log)) = &said.log {
+                let part = i32::try_from(*part).map_err(|error| error.to_string())?;
+                rows.push(row(part, Some(json(log)?), None));
+            }
+        }
+        rows.sort_by_key(|row| (row.job_id, row.token, row.part));
+        Ok(rows)
+    }
 }
 
 impl AttemptRow {

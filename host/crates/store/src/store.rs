@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hardstop_domain::job::DELAY_MS_MAX;
 use hardstop_domain::{
-    ChainId, DeploymentId, Digest, JobId, NewChain, ReplayId, ScheduleName, SessionId, State,
-    TokenId, TypeId, TypeName,
+    ChainId, DeploymentId, Digest, JobId, LeaseToken, NewChain, ReplayId, ScheduleName, SessionId,
+    State, TokenId, TypeId, TypeName,
 };
 use uuid::Uuid;
 
@@ -25,6 +25,7 @@ use crate::operation::lease::{Beat, Claim, EndSession, GiveBack, OpenSession, Pr
 use crate::operation::operate::{Cancel, CancelChain, Reschedule, Retry, WhyNot};
 use crate::operation::pause::{ALL_TYPES, BeginPause, EndPause, EndPauses};
 use crate::operation::removal::{DeleteChain, Retain};
+use crate::operation::running::{DrainSession, PutLive, Stand, TrimLive};
 use crate::operation::schedule::{self, Put};
 use crate::operation::settle::{Planned, Settle, types_named};
 use crate::operation::statistic::{Counts, Fold, Oldest, PutStatistics, Statistics};
@@ -32,7 +33,7 @@ use crate::operation::token::{FindToken, PutToken, RevokeToken, Tokens, UsableTo
 use crate::operation::unblock::{Aftermath, Unblock};
 use crate::operation::{Operation, explain, list, read};
 use crate::record::*;
-use crate::row::signed;
+use crate::row::{LiveRow, signed};
 use crate::{Listener, Store, StoreError, Wake};
 
 /// What differs between the databases beside their SQL.
@@ -213,6 +214,7 @@ impl<B: Backend> Store for SqlStore<B> {
         self.backend.run(schedule::Trim).await?;
         let kept = signed(REQUEST_KEPT.as_micros() as u64);
         self.backend.run(TrimRequests(kept)).await?;
+        self.backend.run(TrimLive).await?;
         self.backend.maintain().await
     }
 
@@ -339,6 +341,29 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn heartbeat(&self, session: SessionId) -> Result<Heartbeat, StoreError> {
         self.backend.run(Beat(session)).await
+    }
+
+    async fn stand(
+        &self,
+        session: SessionId,
+        standing: Option<Standing>,
+    ) -> Result<bool, StoreError> {
+        self.backend.run(Stand(session, standing)).await
+    }
+
+    async fn drain_session(&self, session: SessionId) -> Result<Option<String>, StoreError> {
+        self.change(DrainSession(session)).await
+    }
+
+    async fn put_live(
+        &self,
+        parts: &[LivePart],
+        ended: &[(JobId, LeaseToken)],
+    ) -> Result<(), StoreError> {
+        let rows = LiveRow::of(parts).map_err(StoreError::Invalid)?;
+        let mut ended = ended.to_vec();
+        ended.sort_unstable();
+        self.backend.run(PutLive { rows, ended }).await
     }
 
     async fn close_session(&self, session: SessionId) -> Result<u64, StoreError> {

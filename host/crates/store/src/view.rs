@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod deployment;
 pub(crate) mod pause;
 mod read;
+pub(crate) mod running;
 pub(crate) mod schedule;
 pub(crate) mod statistic;
 pub(crate) mod token;
@@ -402,7 +403,9 @@ pub(crate) fn detail(row: &impl View) -> Result<JobDetail, StoreError> {
         usage,
         deployment: row.get_uuid("deployment")?.map(DeploymentId),
         component: row.digest_option("component")?,
+        run: row.int("run")?,
         log: row.json_option("log")?.unwrap_or_default(),
+        progress: None,
         continued_to: row.get_uuid("continued_to")?.map(JobId),
         attempts: Vec::new(),
     })
@@ -436,6 +439,12 @@ pub(crate) fn session(row: &impl View) -> Result<Session, StoreError> {
         expires_at: row.time("expires_at")?,
         expired: row.flag("expired")?,
         running: row.int("running")?,
+        slots: row.int_option("slots")?,
+        slots_used: row.int_option("slots_used")?,
+        memory_budget: row.int_option("memory_budget")?,
+        memory_admitted: row.int_option("memory_admitted")?,
+        draining: row.flag("draining")?,
+        drain_asked_at: row.get_time("drain_asked_at")?,
     })
 }
 

@@ -8,6 +8,7 @@ mod external;
 mod limit;
 mod pause;
 mod schedule;
+mod session;
 pub mod time;
 mod token;
 
@@ -28,6 +29,7 @@ pub use schedule::{MissedArg, OverlapArg, PutArgs, ScheduleCommand};
 pub use deployment::{CanaryArgs, CanaryChangeArgs, DeploymentCommand};
 
 pub use audit::AuditCommand;
+pub use session::SessionCommand;
 pub use token::TokenCommand;
 
 pub use dead_letter::{DeadLetterCommand, DeadLetterFilterArgs, ReplayArgs};
@@ -128,6 +130,9 @@ pub enum Command {
     Resume(PauseTarget),
     /// List what is paused.
     Pauses,
+    /// Look at the workers that are registered, and drain them.
+    #[command(subcommand)]
+    Session(SessionCommand),
     /// Look at what people and programs changed.
     #[command(subcommand)]
     Audit(AuditCommand),

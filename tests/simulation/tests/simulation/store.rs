@@ -159,6 +159,14 @@ impl Store for FaultyStore {
         self.ask(Asked::Other, beat, |_| false).await
     }
 
+    async fn stand(&self, _: SessionId, _: Option<Standing>) -> Result<bool, StoreError> {
+        self.ask(Asked::Other, |_| false, |_| false).await
+    }
+
+    async fn put_live(&self, _: &[LivePart], _: &[(JobId, LeaseToken)]) -> Result<(), StoreError> {
+        self.ask(Asked::Other, |_| (), |()| false).await
+    }
+
     async fn close_session(&self, session: SessionId) -> Result<u64, StoreError> {
         let close = move |model: &mut Model| model.close_session(session);
         self.ask(Asked::Close, close, |count| *count > 0).await
@@ -263,6 +271,10 @@ impl Store for FaultyStore {
 
     async fn usable_tokens(&self) -> Result<u64, StoreError> {
         not_simulated("usable_tokens")
+    }
+
+    async fn drain_session(&self, _: SessionId) -> Result<Option<String>, StoreError> {
+        not_simulated("drain_session")
     }
 
     async fn revoke_token(&self, _: TokenId) -> Result<Option<Token>, StoreError> {

@@ -13,6 +13,7 @@ use super::list::first_id;
 use super::operate::{Cancel, CancelChain, Reschedule, Retry};
 use super::pause::{BeginPause, EndPause};
 use super::removal::{DeleteChain, Deletion};
+use super::running::DrainSession;
 use super::token::{PutToken, RevokeToken};
 use super::unblock::Aftermath;
 use super::{Mode, Operation, dead_letter, schedule};
@@ -38,12 +39,14 @@ impl Audit {
         let bound = |time: Option<Timestamp>, none| time.map_or(none, first_id);
         let until = bound(query.until, Uuid::max());
         let before = query.before.map_or(Uuid::max(), |id| id.0);
+        // No record holds one; Postgres refuses it in any text.
+        let text = |text: &Option<String>| Some(text.as_ref()?.replace('\0', "\u{fffd}"));
         Ok(Self(AuditPage {
             from: bound(query.since, Uuid::nil()),
             before: until.min(before),
-            actor: query.actor.clone(),
+            actor: text(&query.actor),
             action: query.action.map(AuditAction::name),
-            subject: query.subject.clone(),
+            subject: text(&query.subject),
             limit: i64::from(query.limit),
         }))
     }
@@ -438,5 +441,17 @@ impl Change for RevokeToken {
             after: token(revoked),
         };
         Some(Entry::new(AuditAction::RevokeToken, revoked.id, states))
+    }
+}
+
+impl Change for DrainSession {
+    fn entry(&self, _: States, host: &Option<String>) -> Option<Entry> {
+        let host = host.as_ref()?;
+        let after = Some(json!({ "host": host, "drain": true }));
+        let states = States {
+            before: Some(json!({ "host": host, "drain": false })),
+            after,
+        };
+        Some(Entry::new(AuditAction::DrainSession, self.0, states))
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod own_transaction;
 pub(crate) mod pause;
 pub(crate) mod read;
 pub(crate) mod removal;
+pub(crate) mod running;
 pub(crate) mod schedule;
 pub(crate) mod settle;
 pub(crate) mod statistic;

@@ -96,6 +96,12 @@ impl Operation for Job {
         {
             job.log = last.log.clone();
         }
+        if job.summary.state == State::Running {
+            for (log, progress) in tx.attempt_live(self.0).await? {
+                job.log.extend(log);
+                job.progress = progress.or(job.progress);
+            }
+        }
         Ok(Some(job))
     }
 }

@@ -55,11 +55,12 @@ pub enum AuditAction {
     DeleteSchedule,
     CreateToken,
     RevokeToken,
+    DrainSession,
 }
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Deploy,
         Self::RollBack,
         Self::ChangeCanary,
@@ -80,6 +81,7 @@ impl AuditAction {
         Self::DeleteSchedule,
         Self::CreateToken,
         Self::RevokeToken,
+        Self::DrainSession,
     ];
 
     /// The name, as the databases keep it.
@@ -105,6 +107,7 @@ impl AuditAction {
             Self::DeleteSchedule => "delete-schedule",
             Self::CreateToken => "create-token",
             Self::RevokeToken => "revoke-token",
+            Self::DrainSession => "drain-session",
         }
     }
 

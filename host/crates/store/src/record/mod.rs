@@ -8,6 +8,7 @@ mod explain;
 mod external;
 mod pause;
 mod retention;
+mod running;
 mod schedule;
 mod statistic;
 mod token;
@@ -32,6 +33,7 @@ pub use dead_letter::*;
 pub use deployment::*;
 pub use pause::*;
 pub use retention::*;
+pub use running::*;
 pub use schedule::*;
 pub use statistic::*;
 pub use token::*;
@@ -440,8 +442,14 @@ pub struct JobDetail {
     /// The component of that deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<Digest>,
-    /// The log of the attempt that finished it.
+    /// How many runs it had; the number of the last one.
+    #[serde(default)]
+    pub run: u32,
+    /// The log of the attempt that finished it. While it runs, what the attempt has said up to a second or two ago.
     pub log: Vec<LogEntry>,
+    /// How far the attempt that runs has come, by its own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
     /// The next job of the chain, once continued.
     pub continued_to: Option<JobId>,
     /// The deduplication key that its chain was started with.
@@ -534,6 +542,18 @@ pub struct Session {
     pub expired: bool,
     /// How many jobs it holds.
     pub running: u64,
+    /// Attempts that it may run at once. This and what follows is some seconds old, and null before its worker told it.
+    pub slots: Option<u32>,
+    /// Those that it runs, or that wait for memory.
+    pub slots_used: Option<u32>,
+    /// Bytes of memory that its guests may be granted together.
+    pub memory_budget: Option<u64>,
+    /// Bytes that they are granted.
+    pub memory_admitted: Option<u64>,
+    /// Whether it claims nothing new and waits for what runs.
+    pub draining: bool,
+    /// When somebody asked it to drain.
+    pub drain_asked_at: Option<Timestamp>,
 }
 
 /// Serde for JSON text that stands as the JSON that it is.

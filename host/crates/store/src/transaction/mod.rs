@@ -11,6 +11,7 @@ pub(crate) mod lineage;
 pub(crate) mod pause;
 mod read;
 mod removal;
+pub(crate) mod running;
 pub(crate) mod schedule;
 pub(crate) mod statistic;
 pub(crate) mod token;
@@ -43,6 +44,7 @@ pub(crate) trait Transaction:
     + pause::PauseStatements
     + deployment::DeploymentStatements
     + schedule::ScheduleStatements
+    + running::RunningStatements
     + statistic::StatisticStatements
     + token::TokenStatements
     + audit::AuditStatements

@@ -190,6 +190,9 @@ suite! {
         closing_gives_jobs_back_uncounted,
         numbers_are_never_used_twice,
         are_listed_until_they_end,
+        tell_how_their_worker_stands_and_are_asked_to_drain_once,
+        what_an_attempt_says_is_read_while_it_runs,
+        what_nobody_removed_goes_with_the_upkeep,
     }
     rescue {
         gives_jobs_back_uncounted,

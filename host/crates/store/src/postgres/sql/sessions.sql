@@ -1,5 +1,6 @@
 -- Every session that has not ended.
 SELECT s.id, s.host, s.started_at, s.expires_at, s.expires_at < clock_timestamp() AS expired,
+       s.slots, s.slots_used, s.memory_budget, s.memory_admitted, s.draining, s.drain_asked_at,
        (SELECT count(*) FROM hardstop.job_live j WHERE j.state = 5 AND (j.lease_token >> 32) = s.id) AS running
 FROM hardstop.session s
 WHERE NOT s.dead

@@ -5,6 +5,7 @@ mod deployment;
 mod pause;
 mod read;
 mod removal;
+mod running;
 mod schedule;
 mod statistic;
 mod token;

@@ -1,0 +1,2 @@
+-- When somebody asked the worker of session $1 to drain.
+SELECT drain_asked_at FROM hardstop.session WHERE id = $1
