@@ -54,6 +54,19 @@ pub fn binary() -> PathBuf {
     path
 }
 
+/// A program of those that `cargo xtask test` installs: `HARDSTOP_TEST_TOOLS`, or `target/tools`, has it.
+pub fn tool(name: &str) -> PathBuf {
+    let folder = std::env::var_os("HARDSTOP_TEST_TOOLS")
+        .map_or_else(|| root().join("target/tools/bin"), PathBuf::from);
+    let path = folder.join(name);
+    assert!(
+        path.exists(),
+        "no program at {}: run `cargo xtask test`, which installs it",
+        path.display()
+    );
+    path
+}
+
 /// The folder of an example job or test guest, with its component built.
 pub fn guest(name: &str) -> PathBuf {
     let folder = ["jobs-examples", "tests/guests"]

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use hardstop_tests::{Database, Kind, Server, wait_for};
+use hardstop_tests::{Database, Kind, Server, tool, wait_for};
 use serde_json::json;
 
 on_both!(
@@ -45,11 +45,11 @@ impl Collector {
     fn start(db: &Database) -> Self {
         let find =
             "import os, rotel; print(os.path.join(os.path.dirname(rotel.__file__), 'rotel-agent'))";
-        let found = Command::new("python3").args(["-c", find]).output().unwrap();
-        assert!(
-            found.status.success(),
-            "the tests need the collector rotel: python3 -m pip install --break-system-packages rotel==0.0.1a15"
-        );
+        let found = Command::new(tool("python3"))
+            .args(["-c", find])
+            .output()
+            .unwrap();
+        assert!(found.status.success(), "{found:?}");
         let agent = String::from_utf8(found.stdout).unwrap();
         let (address, unused) = (free_address(), free_address());
         let log = db.folder().join("collector.log");

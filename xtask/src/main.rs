@@ -1,7 +1,9 @@
 //! The tasks of the repository. `cargo xtask` lists them.
 
+mod fuzz;
 mod guest;
 mod postgres;
+mod tool;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -12,6 +14,7 @@ const HELP: &str = "\
 cargo xtask demo                 run real and hostile jobs on an embedded SQLite and show what came of them
 cargo xtask test [ARGS]          run every test, on SQLite and on a Postgres of its own; ARGS go to `cargo test`
 cargo xtask guests               build the components of jobs-examples/ and tests/guests/
+cargo xtask fuzz [EXAMPLES]      send the HTTP API requests that are made up from its document, and check every answer
 cargo xtask bench [ARGS]         measure; `cargo xtask bench --help` lists what
 cargo xtask check                formatting and clippy, with warnings denied
 cargo xtask postgres -- COMMAND  run a command with HARDSTOP_TEST_DATABASE_URL set to a throw-away Postgres
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
         "demo" => demo(&rest),
         "test" => test(&rest),
         "guests" => guest::build(),
+        "fuzz" => fuzz::fuzz(&rest),
         "bench" => bench(&rest),
         "check" => check(),
         "postgres" => with_postgres(&rest),
@@ -131,15 +135,7 @@ fn test(args: &[String]) -> Result<()> {
     if Command::new("promtool").arg("--version").output().is_err() {
         bail!("the tests need Prometheus: apt-get install -y prometheus");
     }
-    let collector = Command::new("python3")
-        .args(["-c", "import rotel"])
-        .output();
-    if !collector.is_ok_and(|said| said.status.success()) {
-        bail!(
-            "the tests need the collector rotel: \
-             python3 -m pip install --break-system-packages rotel==0.0.1a15"
-        );
-    }
+    tool::install()?;
     guest::build()?;
     step("host (a first build takes some minutes)");
     // With all that the tests want of dependencies, so that nothing is compiled twice.
@@ -149,6 +145,7 @@ fn test(args: &[String]) -> Result<()> {
         .args(["test", "--workspace"])
         .args(args)
         .env("HARDSTOP_BIN", target().join("debug/hardstop"))
+        .env(tool::VARIABLE, tool::folder())
         .env("PATH", postgres.path())
         .env(postgres::URL_VARIABLE, postgres.url()))
 }

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod bad_input;
 mod follow;
+mod fuzz;
 mod idempotency;
 mod load;
 mod process;
