@@ -10,7 +10,9 @@ use std::time::Duration;
 use hardstop_domain::capability::address::AddressRule;
 use hardstop_domain::capability::http::HttpRules;
 use hardstop_domain::capability::secret::SecretName;
-use hardstop_domain::quantity::{duration_ms_option, format_size, parse_duration, size_option};
+use hardstop_domain::quantity::{
+    duration_ms_option, format_duration_ms, format_size, parse_duration, size_option,
+};
 use hardstop_domain::{Limits, LimitsPatch, TypeName, capability};
 use hardstop_sandbox::{
     CompileConfig, HttpConfig, Part, SandboxConfig, SecretConfig, StructureLimits,
@@ -69,6 +71,38 @@ pub struct Config {
     pub serve: ServeConfig,
     /// Where traces go: the table `[traces]`, under the variables of OpenTelemetry; none means nowhere.
     pub traces: Option<TraceConfig>,
+    /// Events for subscriptions: the table `[events]`.
+    pub events: EventsConfig,
+}
+
+/// How events are delivered.
+#[derive(Debug, Clone)]
+pub struct EventsConfig {
+    /// The secret that those of subscriptions are derived from; none: no subscriptions are made and no events delivered.
+    pub signing_secret: Option<SecretName>,
+    /// Addresses that events may go to although they are none of the public internet.
+    pub allow_private: Vec<AddressRule>,
+    /// How long one delivery may take.
+    pub timeout: Duration,
+    /// After how many failed deliveries an event is given up.
+    pub attempts_max: u32,
+    /// How long to wait after the first failed delivery; it doubles from one to the next.
+    pub retry_delay: Duration,
+    /// How often to look whether types are failing or stuck.
+    pub check_interval: Duration,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self {
+            signing_secret: None,
+            allow_private: Vec::new(),
+            timeout: Duration::from_secs(15),
+            attempts_max: 12,
+            retry_delay: Duration::from_secs(5),
+            check_interval: Duration::from_secs(60),
+        }
+    }
 }
 
 /// How the HTTP API is served.
@@ -161,6 +195,7 @@ impl Default for Config {
             worker: WorkerConfig::default(),
             traces: None,
             serve: ServeConfig::default(),
+            events: EventsConfig::default(),
         }
     }
 }
@@ -184,6 +219,39 @@ struct File {
     serve: FileServe,
     retention: FileRetention,
     traces: FileTraces,
+    events: FileEvents,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileEvents {
+    signing_secret: Option<SecretName>,
+    allow_private: Vec<AddressRule>,
+    #[serde(with = "duration_ms_option")]
+    timeout: Option<u64>,
+    attempts_max: Option<u32>,
+    #[serde(with = "duration_ms_option")]
+    retry_delay: Option<u64>,
+    #[serde(with = "duration_ms_option")]
+    check_interval: Option<u64>,
+}
+
+impl FileEvents {
+    fn over(self, mut events: EventsConfig) -> EventsConfig {
+        for (value, field) in [
+            (self.timeout, &mut events.timeout),
+            (self.retry_delay, &mut events.retry_delay),
+            (self.check_interval, &mut events.check_interval),
+        ] {
+            if let Some(ms) = value {
+                *field = Duration::from_millis(ms);
+            }
+        }
+        events.signing_secret = self.signing_secret;
+        events.allow_private = self.allow_private;
+        events.attempts_max = self.attempts_max.unwrap_or(events.attempts_max);
+        events
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -416,6 +484,7 @@ impl Config {
         if let Some(bytes) = file.serve.body_budget {
             config.serve.body_budget_bytes = bytes;
         }
+        config.events = file.events.over(config.events);
         config.check()?;
         Ok(config)
     }
@@ -471,6 +540,7 @@ impl Config {
                 format_size(BODY_BUDGET_MAX)
             )));
         }
+        self.check_events()?;
         self.compile
             .check()
             .map_err(|error| Error::usage(error.to_string()))?;
@@ -485,6 +555,40 @@ impl Config {
             .hint("leave the line out, or give at least 1"));
         }
         Ok(())
+    }
+
+    fn check_events(&self) -> Result<(), Error> {
+        let events = &self.events;
+        for (name, value, [min_ms, max_ms]) in [
+            ("timeout", events.timeout, [100, 30_000]),
+            ("retry_delay", events.retry_delay, [10, 3_600_000]),
+            ("check_interval", events.check_interval, [100, 3_600_000]),
+        ] {
+            let ms = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
+            if !(min_ms..=max_ms).contains(&ms) {
+                return Err(Error::usage(format!(
+                    "events.{name} = {} is not from {} to {}",
+                    format_duration_ms(ms),
+                    format_duration_ms(min_ms),
+                    format_duration_ms(max_ms)
+                )));
+            }
+        }
+        if !(1..=100).contains(&events.attempts_max) {
+            return Err(Error::usage(format!(
+                "events.attempts_max = {} is not from 1 to 100",
+                events.attempts_max
+            )));
+        }
+        match &events.signing_secret {
+            Some(name) if !self.secrets.rules.contains_key(name) => Err(Error::usage(format!(
+                "events.signing_secret = {name} names no secret"
+            ))
+            .hint(format!(
+                "[secrets.{name}] env = \"{name}\" says where its value is"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// What the sandbox is built with, for so many attempts at once.
@@ -558,6 +662,12 @@ mod tests {
             [retention]
             completed = "1d12h"
             discarded = "forever"
+
+            [events]
+            signing_secret = "STRIPE_KEY"
+            allow_private = ["10.0.0.6:443"]
+            timeout = "3s"
+            attempts_max = 4
             "#,
         )
         .expect("valid");
@@ -578,6 +688,11 @@ mod tests {
         assert_eq!(config.http.allow_private.len(), 1);
         let rule = &config.secrets.rules["STRIPE_KEY"];
         assert!(!rule.usable_by.is_empty() && rule.readable_by.is_empty());
+        assert!(config.events.signing_secret.is_some());
+        assert_eq!(config.events.allow_private.len(), 1);
+        assert_eq!(config.events.timeout, Duration::from_secs(3));
+        assert_eq!(config.events.attempts_max, 4);
+        assert_eq!(config.events.retry_delay, Duration::from_secs(5));
         let retention = config.worker.retention;
         let hours = |count: u64| Some(Duration::from_secs(count * 3_600));
         assert_eq!(
@@ -655,6 +770,17 @@ mod tests {
                 "traces.endpoint = https://a.example",
             ),
             ("[traces.headers]\n'a b' = 'c'", "traces.headers"),
+            (
+                "[events]\nsigning_secret = 'NONE'",
+                "events.signing_secret = NONE",
+            ),
+            ("[events]\ntimeout = '31s'", "events.timeout = 31s"),
+            ("[events]\nretry_delay = '0s'", "events.retry_delay = 0"),
+            (
+                "[events]\ncheck_interval = '2h'",
+                "events.check_interval = 2h",
+            ),
+            ("[events]\nattempts_max = 0", "events.attempts_max = 0"),
             ("[serve]\nbody_budget = '1MiB'", "serve.body_budget = 1MiB"),
         ] {
             let error = parse(text).expect_err(text);

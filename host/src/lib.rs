@@ -23,10 +23,12 @@ pub mod difference;
 pub mod error;
 pub mod local;
 pub mod memory;
+pub mod outbox;
 mod secret;
 mod sensitive;
 pub mod service;
 pub mod telemetry;
+mod tls;
 pub mod use_case;
 pub mod worker;
 

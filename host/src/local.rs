@@ -10,6 +10,7 @@ use tracing::warn;
 use crate::config::Config;
 use crate::deploy::{self, ManifestFile};
 use crate::error::Error;
+use crate::outbox::Signing;
 use crate::service::{DeploymentMade, Service, TypeDifference, Verified};
 
 /// How many guests describe themselves at once when deployments are verified.
@@ -46,7 +47,8 @@ impl Local {
                 token: None,
                 request: None,
             };
-            Ok(Service::new(store, self.config.ceiling.clone()).acting(acting))
+            let service = Service::new(store, self.config.ceiling.clone());
+            Ok(service.signing(Signing::new(&self.config)).acting(acting))
         };
         self.service.get_or_try_init(connect).await
     }

@@ -9,6 +9,7 @@ mod cluster;
 mod database;
 mod load;
 mod proxy;
+mod receiver;
 mod server;
 mod worker;
 
@@ -23,6 +24,7 @@ pub use cluster::Cluster;
 pub use database::{Database, Kind};
 pub use load::Load;
 pub use proxy::Proxy;
+pub use receiver::{Posted, RECEIVER_CANARY, Receiver, Reply};
 pub use server::{Answer, Server, receive, send_to};
 pub use worker::Worker;
 

@@ -46,6 +46,7 @@ mod crash;
 mod dashboard;
 mod dead_letter;
 mod deployment;
+mod event;
 mod explain;
 mod external;
 mod http;

@@ -29,6 +29,7 @@ mod route;
 pub(crate) mod schedule;
 mod server;
 mod session;
+pub(crate) mod subscription;
 pub(crate) mod token;
 mod upload;
 
@@ -101,6 +102,7 @@ fn routes() -> Routes {
     let routes = pause::routes(routes);
     let routes = dead_letter::routes(routes);
     let routes = session::routes(routes);
+    let routes = subscription::routes(routes);
     let routes = token::routes(routes);
     audit::routes(routes)
 }

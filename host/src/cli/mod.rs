@@ -23,6 +23,7 @@ mod serve;
 mod session;
 mod start;
 mod start_lines;
+mod subscription;
 mod token;
 mod worker;
 
@@ -188,6 +189,7 @@ fn execute(mut cli: Cli, matches: &ArgMatches) -> Result<ExitCode, Error> {
             Command::Pauses => pause::list(&context).await,
             Command::Session(command) => session::execute(&context, command).await,
             Command::Audit(command) => audit::execute(&context, command).await,
+            Command::Subscription(command) => subscription::execute(&context, command).await,
             Command::Token(command) => token::execute(&context, command).await,
             Command::Migrate => migrate::execute(&context).await,
             Command::Doctor => doctor::execute(&context).await,

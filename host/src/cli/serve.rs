@@ -16,6 +16,7 @@ use super::args::ServeArgs;
 use super::worker::{self, Signals};
 use crate::api::{self, Deployer, Door, Server, ServerConfig};
 use crate::error::Error;
+use crate::outbox::Signing;
 use crate::service::Service;
 use crate::telemetry::{Metrics, Telemetry};
 
@@ -33,6 +34,7 @@ pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, 
         false => Some(worker::worker(&context, &store, &telemetry)?),
     };
     let service = Service::new(Arc::clone(&store), context.config.ceiling.clone());
+    let service = service.signing(Signing::new(&context.config));
     let door = door(service.clone(), Arc::clone(&telemetry.metrics), args.listen).await?;
     let deployer = Deployer::new(context.sandbox(DEPLOY_INSTANCES)?, context.config.clone());
     let server = Server::bind(ServerConfig {
@@ -57,9 +59,10 @@ pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, 
         async move { drop(stopped.wait_for(|stopped| *stopped).await) }
     };
     let router = api::router(door, deployer, stopped.clone())?;
-    let serve = server.run(router, told());
+    let outbox = worker::outbox(&context, &store).run(stopped.clone());
+    let serve = async { tokio::join!(server.run(router, told()), outbox) };
     match worker {
-        None => serve.await,
+        None => drop(serve.await),
         Some(worker) => {
             let work = async {
                 let drained = worker.run(told()).await;
@@ -74,7 +77,7 @@ pub async fn execute(mut context: Context, args: ServeArgs) -> Result<ExitCode, 
                 }
                 drained
             };
-            let (drained, ()) = tokio::join!(work, serve);
+            let (drained, _) = tokio::join!(work, serve);
             drained?;
         }
     }

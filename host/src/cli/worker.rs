@@ -15,6 +15,7 @@ use super::args::{WorkerArgs, WorkerCommandArgs};
 use super::serve::door;
 use crate::api::{self, Server, ServerConfig};
 use crate::error::Error;
+use crate::outbox::{Outbox, Signing};
 use crate::service::Service;
 use crate::telemetry::{Metrics, Telemetry};
 use crate::worker::{Loader, Worker};
@@ -30,7 +31,8 @@ pub async fn execute(mut context: Context, args: WorkerCommandArgs) -> Result<Ex
     let telemetry = Telemetry::start(context.config.traces.clone(), &host())?;
     let worker = worker(&context, &store, &telemetry)?;
     let (stop, stopped) = watch::channel(false);
-    let told = async move { drop(stopped.clone().wait_for(|stopped| *stopped).await) };
+    let mut told = stopped.clone();
+    let told = async move { drop(told.wait_for(|stopped| *stopped).await) };
     let served = match args.listen.or(context.config.worker.listen) {
         Some(listen) => {
             let metrics = Arc::clone(&telemetry.metrics);
@@ -39,9 +41,15 @@ pub async fn execute(mut context: Context, args: WorkerCommandArgs) -> Result<Ex
         }
         None => None,
     };
-    let drained = worker.run(signals.first()).await;
-    // To the end: how a drain goes on is worth a look.
-    stop.send_replace(true);
+    let outbox = outbox(&context, &store).run(stopped);
+    let work = async {
+        let drained = worker.run(signals.first()).await;
+        // What is served is served to the end: how a drain goes on is worth a look. And a worker that could not begin leaves
+        // with its reason.
+        stop.send_replace(true);
+        drained
+    };
+    let (drained, ()) = tokio::join!(work, outbox);
     if let Some(served) = served {
         let _ = served.await;
     }
@@ -113,6 +121,16 @@ pub fn worker(
         host: host(),
         telemetry: telemetry.clone(),
     })
+}
+
+/// What delivers events, as it is configured.
+pub fn outbox(context: &Context, store: &Arc<dyn Store>) -> Outbox {
+    let config = &context.config;
+    Outbox::new(
+        Arc::clone(store),
+        config.events.clone(),
+        Signing::new(config),
+    )
 }
 
 /// This machine and process, for people.

@@ -10,14 +10,15 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 
 use super::address::Address;
 use crate::error::Error;
+use crate::tls;
 
 /// How long a look-up, a connection and a handshake may take together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -101,7 +102,7 @@ impl Connection {
         if !self.address.is_tls {
             return self.shake_hands(TokioIo::new(stream)).await;
         }
-        let config = self.tls.get_or_init(tls_config).clone();
+        let config = self.tls.get_or_init(tls::config).clone();
         let config = config.map_err(Error::environment)?;
         let name = ServerName::try_from(self.address.host().to_owned());
         let name = name.map_err(|error| Error::usage(format!("--server: {error}")))?;
@@ -148,24 +149,4 @@ impl Answer {
     pub(super) fn split(self) -> (Response<Incoming>, Sender) {
         (self.response, self.sender)
     }
-}
-
-/// TLS with the authorities that the system trusts.
-fn tls_config() -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    // Some systems have certificates that this library cannot read; the others count.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        return Err(
-            "this system trusts no certificate authority: install them (`ca-certificates`)"
-                .to_owned(),
-        );
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }

@@ -14,6 +14,7 @@ mod job;
 mod job_type;
 mod operation;
 mod schedule;
+mod subscription;
 
 use std::time::Duration;
 

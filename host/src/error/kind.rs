@@ -90,6 +90,8 @@ kinds! {
     NoSuchToken "no-such-token" 404 "There is no such token"
     /// There is no such session.
     NoSuchSession "no-such-session" 404 "There is no such session"
+    /// There is no such subscription.
+    NoSuchSubscription "no-such-subscription" 404 "There is no such subscription"
     /// The request names a type that is not deployed.
     NotDeployed "not-deployed" 422 "The type is not deployed"
     /// The request names a chain to wait for that does not exist.

@@ -15,6 +15,7 @@ mod removal;
 mod request;
 mod schedule;
 mod start;
+mod subscription;
 mod token;
 mod version;
 mod wait;
@@ -47,11 +48,14 @@ pub(crate) use schedule::parse_schedule;
 pub use schedule::{ScheduleRequest, Timed, timed, upcoming};
 pub use start::{GraphBlocker, GraphRequest, START_BATCH, StartRequest, too_many};
 pub(crate) use start::{START_BATCH_BYTES, start_error};
+pub(crate) use subscription::parse_name;
+pub use subscription::{DeliveriesRequest, MadeSubscription, Redelivered, SubscriptionRequest};
 pub use token::{MadeToken, TokenRequest, random};
 pub(crate) use wait::still;
 
 use crate::catalogue::{Catalogue, StartError};
 use crate::error::{Error, Kind};
+use crate::outbox::Signing;
 
 /// Who acts where nobody says, for records.
 const NOBODY: &str = "unknown";
@@ -66,6 +70,8 @@ pub struct Service {
     /// The types, once they were asked for. Whoever lives longer than a command keeps it fresh: see
     /// [`Service::follow_deployments`].
     catalogue: Arc<RwLock<Option<Arc<Catalogue>>>>,
+    /// What the secrets of subscriptions are derived from.
+    signing: Signing,
 }
 
 impl Service {
@@ -76,6 +82,7 @@ impl Service {
             ceiling,
             actor: NOBODY.into(),
             catalogue: Arc::default(),
+            signing: Signing::default(),
         }
     }
 

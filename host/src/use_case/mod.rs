@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use hardstop_domain::{ChainId, DeploymentId, JobId, ReplayId, SessionId, TokenId};
 use hardstop_store::{
     AuditQuery, AuditRecord, CanaryChange, ChainDetail, ChainQuery, ChainSummary, Component,
-    DeadLetter, DeadLetterFilter, DeadLetterQuery, DeploymentDetail, Due, JobDetail, JobQuery,
-    JobSummary, Pause, PutSchedule, Replay, ReplayDetail, ReplayedJob, Schedule, ScheduleDetail,
-    Session, Token, TypeHistory,
+    DeadLetter, DeadLetterFilter, DeadLetterQuery, Delivery, DeploymentDetail, Due, JobDetail,
+    JobQuery, JobSummary, Pause, PutSchedule, Redelivery, Replay, ReplayDetail, ReplayedJob,
+    Schedule, ScheduleDetail, Session, Subscription, Token, TypeHistory,
 };
 use uuid::Uuid;
 
@@ -20,9 +20,10 @@ use crate::error::Error;
 use crate::local::Local;
 use crate::service::explain::Explained;
 use crate::service::{
-    ChainCancelled, ChainStart, ChainsDeleted, DeploymentLine, DeploymentMade, Finished,
-    JobChanged, MadeToken, PauseRequest, ReplayReport, ScheduleRequest, StartRequest, StartedChain,
-    StartedNode, TokenRequest, TypeDifference, TypeInForce, TypeShown, Verdict, Verified,
+    ChainCancelled, ChainStart, ChainsDeleted, DeliveriesRequest, DeploymentLine, DeploymentMade,
+    Finished, JobChanged, MadeSubscription, MadeToken, PauseRequest, Redelivered, ReplayReport,
+    ScheduleRequest, StartRequest, StartedChain, StartedNode, SubscriptionRequest, TokenRequest,
+    TypeDifference, TypeInForce, TypeShown, Verdict, Verified,
 };
 pub use stream::start_stream;
 
@@ -163,6 +164,20 @@ use_cases! {
         fn drain_session(id: SessionId) -> Session;
         /// See [`crate::Service::audit`].
         fn audit(query: &AuditQuery) -> Vec<AuditRecord>;
+        /// See [`crate::Service::create_subscription`].
+        fn create_subscription(request: SubscriptionRequest) -> MadeSubscription;
+        /// See [`crate::Service::subscriptions`].
+        fn subscriptions() -> Vec<Subscription>;
+        /// See [`crate::Service::subscription`].
+        fn subscription(name: &str) -> Subscription;
+        /// See [`crate::Service::deliveries`].
+        fn deliveries(name: &str, request: &DeliveriesRequest) -> Vec<Delivery>;
+        /// See [`crate::Service::set_subscription_paused`].
+        fn set_subscription_paused(name: &str, paused: bool) -> Subscription;
+        /// See [`crate::Service::delete_subscription`].
+        fn delete_subscription(name: &str) -> ();
+        /// See [`crate::Service::redeliver`].
+        fn redeliver(name: &str, which: Redelivery) -> Redelivered;
         /// See [`crate::Service::create_token`].
         fn create_token(request: TokenRequest) -> MadeToken;
         /// See [`crate::Service::tokens`].

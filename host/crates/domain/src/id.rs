@@ -70,6 +70,11 @@ uuid_id! {
     AuditId, "the id of an audit record (`hardstop audit list` shows them)"
 }
 
+uuid_id! {
+    /// A subscription to events. UUIDv7.
+    SubscriptionId, "a subscription id"
+}
+
 impl From<JobId> for ChainId {
     fn from(id: JobId) -> Self {
         Self(id.0)

@@ -11,6 +11,7 @@ pub mod canary;
 pub mod capability;
 pub mod command;
 pub mod dedup;
+pub mod event;
 pub mod file;
 pub mod graph;
 pub mod id;
@@ -32,9 +33,11 @@ pub mod transition;
 pub use blocker::{Blocker, BlockerEnd};
 pub use capability::Capabilities;
 pub use command::Command;
+pub use event::{EventKind, EventKinds, EventUrl, SubscriptionName, Thresholds};
 pub use file::{FileRef, Files};
 pub use id::{
-    AuditId, ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, SessionId, TokenId, TypeId,
+    AuditId, ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, SessionId, SubscriptionId,
+    TokenId, TypeId,
 };
 pub use job::{Dedup, DedupScope, Lineage, NewChain, NewJob, OnBlockerFailure, State};
 pub use job_type::{External, TypeName, TypeSpec};

@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Look at everything but completion tokens, tokens and the audit.
+    /// Look at everything but completion tokens, tokens, subscriptions and the audit.
     Read,
     /// Start, cancel, retry, replay, pause, schedule, complete.
     Operate,
     /// Deploy, roll back, steer canaries, release from quarantine.
     Deploy,
-    /// All of that, and tokens and the audit.
+    /// All of that, and tokens, subscriptions and the audit.
     Admin,
 }
 

@@ -48,6 +48,11 @@ impl SecretValue {
             length => Err(SecretValueError::Length(length)),
         }
     }
+
+    /// The text, for whoever uses it as what it is: never to be shown or logged.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for SecretValue {

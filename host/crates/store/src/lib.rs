@@ -25,7 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hardstop_domain::{
     ChainId, DeploymentId, Digest, JobId, LeaseToken, NewChain, ReplayId, ScheduleName, SessionId,
-    TokenId, TypeName,
+    SubscriptionId, SubscriptionName, TokenId, TypeName,
 };
 
 use uuid::Uuid;
@@ -361,6 +361,59 @@ pub trait Store: Send + Sync + 'static {
     async fn usable_tokens(&self) -> Result<u64, StoreError>;
     /// Ends a token. None where there is none, or it was revoked before.
     async fn revoke_token(&self, id: TokenId) -> Result<Option<Token>, StoreError>;
+
+    // --- Events ---
+
+    /// Makes a subscription: events of jobs that become final from its commit on are written with their end, for whoever
+    /// delivers them. None where its name is taken. Fails with [`StoreError::UnknownType`], and with
+    /// [`StoreError::Invalid`] for a URL or thresholds that cannot be, or where there are [`SUBSCRIPTIONS_MAX`].
+    async fn put_subscription(
+        &self,
+        subscription: NewSubscription,
+    ) -> Result<Option<Subscription>, StoreError>;
+    /// Every subscription, by name.
+    async fn subscriptions(&self) -> Result<Vec<Subscription>, StoreError>;
+    /// One subscription.
+    async fn subscription(
+        &self,
+        name: &SubscriptionName,
+    ) -> Result<Option<Subscription>, StoreError>;
+    /// Pauses a subscription; or lets one that was paused or has stopped go on, at once. Answers with what it is now; none
+    /// where there is none.
+    async fn set_subscription_paused(
+        &self,
+        name: &SubscriptionName,
+        paused: bool,
+    ) -> Result<Option<Subscription>, StoreError>;
+    /// Deletes a subscription: what waits for it is delivered to nobody. Says whether there was one.
+    async fn delete_subscription(&self, name: &SubscriptionName) -> Result<bool, StoreError>;
+    /// A page of a subscription's deliveries, newest first; none where there is no such subscription.
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Option<Vec<Delivery>>, StoreError>;
+    /// Lets deliveries wait again, at most [`DELIVERIES_REPLAYED_MAX`], the oldest first. How many; none where there is no
+    /// such subscription.
+    async fn redeliver(
+        &self,
+        name: &SubscriptionName,
+        which: Redelivery,
+    ) -> Result<Option<u64>, StoreError>;
+    /// The subscriptions whose events may be delivered now.
+    async fn due_subscriptions(&self) -> Result<Vec<SubscriptionId>, StoreError>;
+    /// Leases a subscription to whoever delivers its events, and says which are next, in order. None where somebody else
+    /// has it or it is not due. Of several hosts one gets it.
+    async fn lease_deliveries(
+        &self,
+        id: SubscriptionId,
+        duration: Duration,
+        limit: u32,
+    ) -> Result<Option<LeasedDeliveries>, StoreError>;
+    /// Writes what came of leased deliveries, and ends the lease. False where it is not the last one that was given: then
+    /// nothing is written.
+    async fn settle_deliveries(&self, report: DeliveryReport) -> Result<bool, StoreError>;
+    /// Looks whether types are failing or stuck, for each subscription that wants to know and for which nobody has looked
+    /// for so long, and writes an event where one has begun to be. How many. Any host may do it at any time.
+    async fn check_types(&self, interval: Duration) -> Result<u64, StoreError>;
+    /// Forgets deliveries that are older than [`DELIVERED_KEPT`] or [`UNDELIVERED_KEPT`], a bounded number. How many.
+    async fn trim_deliveries(&self) -> Result<u64, StoreError>;
 
     // --- Waking ---
 

@@ -177,6 +177,29 @@ pub(crate) struct ClosureRow {
     pub(crate) state: i16,
 }
 
+/// An event of a type, for one subscription.
+#[derive(Debug, Clone)]
+pub(crate) struct EventRow {
+    pub(crate) kind: i16,
+    pub(crate) type_id: i32,
+    pub(crate) detail: String,
+    pub(crate) job_id: Option<Uuid>,
+    pub(crate) chain_id: Option<Uuid>,
+}
+
+/// A job that has become final, for the subscriptions that want to be told.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct EndedRow {
+    pub(crate) type_id: i32,
+    #[serde(serialize_with = "hex")]
+    pub(crate) job_id: Uuid,
+    #[serde(serialize_with = "hex")]
+    pub(crate) chain_id: Uuid,
+    pub(crate) state: i16,
+    pub(crate) outcome: i16,
+    pub(crate) attempt: i32,
+}
+
 /// A job to move to its final row, where it still carries the lease `held`.
 #[derive(Debug, Clone)]
 pub(crate) struct FinishRow {

@@ -9,12 +9,13 @@ use async_trait::async_trait;
 use hardstop_domain::job::DELAY_MS_MAX;
 use hardstop_domain::{
     ChainId, DeploymentId, Digest, JobId, LeaseToken, NewChain, ReplayId, ScheduleName, SessionId,
-    State, TokenId, TypeId, TypeName,
+    State, SubscriptionId, SubscriptionName, TokenId, TypeId, TypeName,
 };
 use uuid::Uuid;
 
 use crate::operation::audit::{Audit, Reserve, TrimRequests};
 use crate::operation::change::{Acted, Change};
+use crate::operation::condition::CheckTypes;
 use crate::operation::dead_letter::{DeadLetters, ReplayJobs, ReplayState, ReplayedJobs, Replays};
 use crate::operation::deploy::Deploy;
 use crate::operation::deployment::{ChangeCanary, Count, Deployments, History, Release, Rollback};
@@ -29,6 +30,10 @@ use crate::operation::running::{DrainSession, PutLive, Stand, TrimLive};
 use crate::operation::schedule::{self, Put};
 use crate::operation::settle::{Planned, Settle, types_named};
 use crate::operation::statistic::{Counts, Fold, Oldest, PutStatistics, Statistics};
+use crate::operation::subscription::{
+    DeleteSubscription, Deliveries, DueSubscriptions, LeaseDeliveries, PutSubscription, Redeliver,
+    SetSubscription, SettleDeliveries, Subscriptions, TrimDeliveries,
+};
 use crate::operation::token::{FindToken, PutToken, RevokeToken, Tokens, UsableTokens};
 use crate::operation::unblock::{Aftermath, Unblock};
 use crate::operation::{Operation, explain, list, read};
@@ -853,6 +858,92 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn revoke_token(&self, id: TokenId) -> Result<Option<Token>, StoreError> {
         self.change(RevokeToken(id)).await
+    }
+
+    async fn put_subscription(
+        &self,
+        subscription: NewSubscription,
+    ) -> Result<Option<Subscription>, StoreError> {
+        let type_id = self.filtered(subscription.type_name.as_ref()).await?;
+        self.change(PutSubscription::new(subscription, type_id)?)
+            .await
+    }
+
+    async fn subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
+        self.backend.run(Subscriptions(None)).await
+    }
+
+    async fn subscription(
+        &self,
+        name: &SubscriptionName,
+    ) -> Result<Option<Subscription>, StoreError> {
+        let mut found = self.backend.run(Subscriptions(Some(name.clone()))).await?;
+        Ok(found.pop())
+    }
+
+    async fn set_subscription_paused(
+        &self,
+        name: &SubscriptionName,
+        paused: bool,
+    ) -> Result<Option<Subscription>, StoreError> {
+        let name = name.clone();
+        self.change(SetSubscription { name, paused }).await
+    }
+
+    async fn delete_subscription(&self, name: &SubscriptionName) -> Result<bool, StoreError> {
+        self.change(DeleteSubscription(name.clone())).await
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Option<Vec<Delivery>>, StoreError> {
+        self.backend.run(Deliveries::new(query)?).await
+    }
+
+    async fn redeliver(
+        &self,
+        name: &SubscriptionName,
+        which: Redelivery,
+    ) -> Result<Option<u64>, StoreError> {
+        let name = name.clone();
+        self.change(Redeliver { name, which }).await
+    }
+
+    async fn due_subscriptions(&self) -> Result<Vec<SubscriptionId>, StoreError> {
+        self.backend.run(DueSubscriptions).await
+    }
+
+    async fn lease_deliveries(
+        &self,
+        id: SubscriptionId,
+        duration: Duration,
+        limit: u32,
+    ) -> Result<Option<LeasedDeliveries>, StoreError> {
+        let lease = LeaseDeliveries {
+            id,
+            duration,
+            limit,
+        };
+        self.backend.run(lease).await
+    }
+
+    async fn settle_deliveries(&self, report: DeliveryReport) -> Result<bool, StoreError> {
+        self.backend.run(SettleDeliveries(report)).await
+    }
+
+    async fn check_types(&self, interval: Duration) -> Result<u64, StoreError> {
+        let mut events = 0;
+        let mut seen = HashSet::new();
+        // Each once, however short the interval is.
+        while let Some((id, begun)) = self.backend.run(CheckTypes { interval }).await? {
+            events += begun;
+            if !seen.insert(id) {
+                break;
+            }
+        }
+        Ok(events)
+    }
+
+    async fn trim_deliveries(&self) -> Result<u64, StoreError> {
+        self.backend.run(TrimDeliveries).await
     }
 
     async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {

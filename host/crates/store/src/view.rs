@@ -7,6 +7,7 @@ mod read;
 pub(crate) mod running;
 pub(crate) mod schedule;
 pub(crate) mod statistic;
+pub(crate) mod subscription;
 pub(crate) mod token;
 
 use hardstop_domain::outcome::Progress;

@@ -9,6 +9,7 @@ mod limit;
 mod pause;
 mod schedule;
 mod session;
+mod subscription;
 pub mod time;
 mod token;
 
@@ -30,6 +31,7 @@ pub use deployment::{CanaryArgs, CanaryChangeArgs, DeploymentCommand};
 
 pub use audit::AuditCommand;
 pub use session::SessionCommand;
+pub use subscription::{ReplayWhich, SubscriptionCommand, SubscriptionCreateArgs};
 pub use token::TokenCommand;
 
 pub use dead_letter::{DeadLetterCommand, DeadLetterFilterArgs, ReplayArgs};
@@ -136,6 +138,9 @@ pub enum Command {
     /// Look at what people and programs changed.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Have events posted to a URL: jobs discarded, chains closed, types failing or stuck.
+    #[command(subcommand)]
+    Subscription(SubscriptionCommand),
     /// Make, list and revoke tokens of the HTTP API.
     #[command(subcommand)]
     Token(TokenCommand),

@@ -257,6 +257,70 @@ impl Store for FaultyStore {
         not_simulated("audit")
     }
 
+    async fn put_subscription(
+        &self,
+        _: NewSubscription,
+    ) -> Result<Option<Subscription>, StoreError> {
+        not_simulated("put_subscription")
+    }
+
+    async fn subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
+        not_simulated("subscriptions")
+    }
+
+    async fn subscription(&self, _: &SubscriptionName) -> Result<Option<Subscription>, StoreError> {
+        not_simulated("subscription")
+    }
+
+    async fn set_subscription_paused(
+        &self,
+        _: &SubscriptionName,
+        _: bool,
+    ) -> Result<Option<Subscription>, StoreError> {
+        not_simulated("set_subscription_paused")
+    }
+
+    async fn delete_subscription(&self, _: &SubscriptionName) -> Result<bool, StoreError> {
+        not_simulated("delete_subscription")
+    }
+
+    async fn deliveries(&self, _: &DeliveryQuery) -> Result<Option<Vec<Delivery>>, StoreError> {
+        not_simulated("deliveries")
+    }
+
+    async fn redeliver(
+        &self,
+        _: &SubscriptionName,
+        _: Redelivery,
+    ) -> Result<Option<u64>, StoreError> {
+        not_simulated("redeliver")
+    }
+
+    async fn due_subscriptions(&self) -> Result<Vec<SubscriptionId>, StoreError> {
+        not_simulated("due_subscriptions")
+    }
+
+    async fn lease_deliveries(
+        &self,
+        _: SubscriptionId,
+        _: Duration,
+        _: u32,
+    ) -> Result<Option<LeasedDeliveries>, StoreError> {
+        not_simulated("lease_deliveries")
+    }
+
+    async fn settle_deliveries(&self, _: DeliveryReport) -> Result<bool, StoreError> {
+        not_simulated("settle_deliveries")
+    }
+
+    async fn check_types(&self, _: Duration) -> Result<u64, StoreError> {
+        not_simulated("check_types")
+    }
+
+    async fn trim_deliveries(&self) -> Result<u64, StoreError> {
+        not_simulated("trim_deliveries")
+    }
+
     async fn put_token(&self, _: NewToken) -> Result<Token, StoreError> {
         not_simulated("put_token")
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod change;
+pub(crate) mod condition;
 pub(crate) mod continuation;
 pub(crate) mod dead_letter;
 pub(crate) mod deploy;
@@ -21,6 +22,7 @@ pub(crate) mod running;
 pub(crate) mod schedule;
 pub(crate) mod settle;
 pub(crate) mod statistic;
+pub(crate) mod subscription;
 pub(crate) mod token;
 pub(crate) mod unblock;
 

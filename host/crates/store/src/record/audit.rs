@@ -56,11 +56,16 @@ pub enum AuditAction {
     CreateToken,
     RevokeToken,
     DrainSession,
+    CreateSubscription,
+    PauseSubscription,
+    ResumeSubscription,
+    DeleteSubscription,
+    ReplayDeliveries,
 }
 
 impl AuditAction {
     /// Every action.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 26] = [
         Self::Deploy,
         Self::RollBack,
         Self::ChangeCanary,
@@ -82,6 +87,11 @@ impl AuditAction {
         Self::CreateToken,
         Self::RevokeToken,
         Self::DrainSession,
+        Self::CreateSubscription,
+        Self::PauseSubscription,
+        Self::ResumeSubscription,
+        Self::DeleteSubscription,
+        Self::ReplayDeliveries,
     ];
 
     /// The name, as the databases keep it.
@@ -108,6 +118,11 @@ impl AuditAction {
             Self::CreateToken => "create-token",
             Self::RevokeToken => "revoke-token",
             Self::DrainSession => "drain-session",
+            Self::CreateSubscription => "create-subscription",
+            Self::PauseSubscription => "pause-subscription",
+            Self::ResumeSubscription => "resume-subscription",
+            Self::DeleteSubscription => "delete-subscription",
+            Self::ReplayDeliveries => "replay-deliveries",
         }
     }
 
@@ -130,7 +145,7 @@ pub struct AuditRecord {
     pub token: Option<TokenId>,
     /// What was done.
     pub action: AuditAction,
-    /// To what: an id, the name of a type or schedule, or `everything`.
+    /// To what: an id, the name of a type, schedule or subscription, or `everything`.
     pub subject: String,
     /// What was.
     pub before: Option<Value>,

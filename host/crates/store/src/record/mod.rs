@@ -11,6 +11,7 @@ mod retention;
 mod running;
 mod schedule;
 mod statistic;
+mod subscription;
 mod token;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub use retention::*;
 pub use running::*;
 pub use schedule::*;
 pub use statistic::*;
+pub use subscription::*;
 pub use token::*;
 
 pub use external::{Completion, Expired, ExternalAnswer, ExternalOutcome};

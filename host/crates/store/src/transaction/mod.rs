@@ -14,6 +14,7 @@ mod removal;
 pub(crate) mod running;
 pub(crate) mod schedule;
 pub(crate) mod statistic;
+pub(crate) mod subscription;
 pub(crate) mod token;
 
 use async_trait::async_trait;
@@ -46,6 +47,7 @@ pub(crate) trait Transaction:
     + schedule::ScheduleStatements
     + running::RunningStatements
     + statistic::StatisticStatements
+    + subscription::SubscriptionStatements
     + token::TokenStatements
     + audit::AuditStatements
     + DeadLetterStatements

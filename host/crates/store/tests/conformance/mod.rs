@@ -27,6 +27,7 @@ mod schedule;
 mod session;
 mod settle;
 mod statistic;
+mod subscription;
 mod token;
 mod wake;
 
@@ -86,6 +87,20 @@ suite! {
         what_a_session_saw_is_read_by_steps,
         folding_loses_nothing,
         statistics_that_cannot_be_are_refused,
+    }
+    subscription {
+        ends_of_jobs_are_told_to_those_who_want_them,
+        what_is_not_committed_is_told_to_nobody,
+        events_of_a_job_keep_their_order,
+        one_host_delivers_at_a_time,
+        a_failed_delivery_is_retried_given_up_or_stops,
+        a_paused_subscription_gathers_and_stays_paused,
+        deliveries_are_made_again,
+        subscriptions_that_cannot_be_are_refused,
+        a_failing_type_is_told_once_for_each_episode,
+        a_stuck_type_is_told_unless_it_is_held,
+        old_deliveries_are_forgotten,
+        what_is_done_with_a_subscription_is_recorded,
     }
     token {
         a_token_is_found_until_it_is_revoked,

@@ -1,5 +1,6 @@
 -- Moves jobs to their final row, where they still carry the lease named (`held`; null: a queued job). Where that
 -- closes a chain, the chain's key is free, and that jobs wait for it is put on record for those who tell them.
+-- Events are written for the subscriptions that want them, which are looked at once for the whole batch.
 -- One statement, so that a batch of plain completions is one round trip and one commit.
 WITH finished AS (
     DELETE FROM hardstop.job_live j
@@ -34,5 +35,16 @@ WITH finished AS (
 ), freed AS (
     UPDATE hardstop.chain_key SET open = false
     WHERE open AND chain_id = ANY (ARRAY(SELECT chain_id FROM finished WHERE keyed AND state <> 11))
+), wanted AS MATERIALIZED (
+    SELECT s.id, s.type_id, k.kind
+    FROM hardstop.subscription s
+    CROSS JOIN (VALUES (1::int2), (2::int2)) k (kind)
+    WHERE s.kinds & k.kind <> 0
+), told AS (
+    INSERT INTO hardstop.delivery (subscription, kind, type_id, job_id, chain_id, job_state, outcome, attempt)
+    SELECT w.id, w.kind, f.type_id, f.id, f.chain_id, f.state, f.outcome, f.attempt
+    FROM wanted w
+    JOIN finished f ON w.type_id IS NULL OR w.type_id = f.type_id
+    WHERE CASE w.kind WHEN 1 THEN f.state = 12 ELSE f.state <> 11 END
 )
 SELECT id, chain_id, type_id, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed FROM finished

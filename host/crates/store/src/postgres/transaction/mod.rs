@@ -8,6 +8,7 @@ mod removal;
 mod running;
 mod schedule;
 mod statistic;
+mod subscription;
 mod token;
 
 use async_trait::async_trait;

@@ -10,6 +10,7 @@ mod removal;
 mod running;
 mod schedule;
 mod statistic;
+mod subscription;
 mod token;
 
 use async_trait::async_trait;
@@ -27,7 +28,7 @@ mod lineage;
 
 use crate::StoreError;
 use crate::record::*;
-use crate::row::{AttemptRow, ClosureRow, FinishRow, JobRow, RequeueRow};
+use crate::row::{AttemptRow, ClosureRow, EndedRow, FinishRow, JobRow, RequeueRow};
 use crate::sqlite::statement::{Connection, sql, values};
 use crate::transaction::{Page, Transaction};
 use crate::view::{self, Claimed, Held, Reopened, View, all};
@@ -82,6 +83,38 @@ impl SqliteTransaction<'_> {
             let (type_id, state) = counted(row)?;
             self.counts.add(type_id, state, -1);
         }
+        Ok(())
+    }
+
+    /// Writes the events of jobs that have become final, where any subscription wants them: one look for all of them.
+    async fn tell(&mut self, rows: &[&FinishRow], finished: &[Held]) -> Result<(), StoreError> {
+        let wanted = sql!("tells_of_jobs")
+            .fetch_one(&mut self.connection)
+            .await?;
+        if finished.is_empty() || !wanted.flag("wanted")? {
+            return Ok(());
+        }
+        let ends: HashMap<JobId, &FinishRow> =
+            rows.iter().map(|row| (JobId(row.id), *row)).collect();
+        let ended: Vec<EndedRow> = finished
+            .iter()
+            .filter_map(|held| {
+                let end = ends.get(&held.id)?;
+                Some(EndedRow {
+                    type_id: held.type_id.0,
+                    job_id: held.id.0,
+                    chain_id: held.chain_id.0,
+                    state: end.state,
+                    outcome: end.outcome,
+                    attempt: held.attempt.into(),
+                })
+            })
+            .collect();
+        sql!("tell_of_jobs")
+            .bind(json(&ended)?)
+            .bind(self.now)
+            .execute(&mut self.connection)
+            .await?;
         Ok(())
     }
 
@@ -266,6 +299,7 @@ impl Transaction for SqliteTransaction<'_> {
         if finished.iter().any(|held| held.blocking || held.keyed) {
             self.close_chains(&states, &finished).await?;
         }
+        self.tell(rows, &finished).await?;
         Ok(finished)
     }
 

@@ -1,0 +1,2 @@
+-- Deletes a subscription. Its deliveries go with time. ?1: its name.
+DELETE FROM subscription WHERE name = ?1 RETURNING id
