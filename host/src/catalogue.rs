@@ -17,6 +17,8 @@ use hardstop_store::ActiveType;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
+use crate::sensitive;
+
 /// The active types of a database, as they were when it was asked.
 #[derive(Debug, Default)]
 pub struct Catalogue {
@@ -288,7 +290,7 @@ impl Entry {
                 type_name: type_name(),
                 reason: reason.clone(),
             })?;
-        first_error(validator, &value).map_or(Ok(()), |reason| {
+        first_error(&spec.input_schema, validator, &value).map_or(Ok(()), |reason| {
             Err(StartError::Mismatch {
                 type_name: type_name(),
                 reason,
@@ -318,12 +320,20 @@ fn faults(validator: &jsonschema::Validator, value: &Value) -> Vec<(String, Stri
     faults.collect()
 }
 
-/// The first thing that is wrong with a value: where, and what.
-fn first_error(validator: &jsonschema::Validator, value: &Value) -> Option<String> {
+/// The first thing that is wrong with a value: where, and what. The sentence goes into failures, logs and answers, so
+/// nothing is quoted of a value of which the schema marks a part as not for everybody's eyes.
+fn first_error(schema: &str, validator: &jsonschema::Validator, value: &Value) -> Option<String> {
     let error = validator.iter_errors(value).next()?;
     let place = error.instance_path().to_string();
-    let place = if place.is_empty() { "/" } else { &place };
-    let mut what = error.to_string();
+    let hidden = sensitive::hidden_part(schema, value, &place);
+    let (place, mut what) = match hidden {
+        Some(part) => (part, "what is there does not fit".to_owned()),
+        None if sensitive::may_mark(schema) => {
+            (place.as_str(), error.masked_with("it").to_string())
+        }
+        None => (place.as_str(), error.to_string()),
+    };
+    let place = if place.is_empty() { "/" } else { place };
     // The message quotes the offending value, which may be the whole input.
     if what.len() > 300 {
         what = what.chars().take(300).collect::<String>() + "...";
@@ -346,7 +356,7 @@ pub fn check_output(spec: &TypeSpec, output: &str) -> Result<(), String> {
     let value = serde_json::from_str(output).map_err(|error| output_not_json(name, &error))?;
     let validator = compile(&spec.output_schema)
         .map_err(|reason| format!("the output schema of `{name}` cannot be used: {reason}"))?;
-    match first_error(&validator, &value) {
+    match first_error(&spec.output_schema, &validator, &value) {
         None => Ok(()),
         Some(reason) => Err(format!(
             "the output of `{name}` does not match its schema: {reason}"
@@ -448,6 +458,42 @@ mod tests {
         ] {
             let message = check(&job).expect_err(expected);
             assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_quoted_beside_what_a_schema_marks() {
+        let schema = r##"{
+            "type": "object",
+            "properties": {
+                "width": { "type": "integer" },
+                "card": { "type": "string", "writeOnly": true },
+                "keys": { "writeOnly": true, "additionalProperties": { "type": "string", "maxLength": 3 } },
+                "either": { "oneOf": [{ "type": "null" }, { "properties": { "pin": { "writeOnly": true, "minLength": 99 } } }] }
+            },
+            "additionalProperties": false
+        }"##;
+        let catalogue = catalogue(schema);
+        for (input, said) in [
+            (r#""canary""#, "at /: it is not of type"),
+            (r#"{"width":"canary"}"#, "at /width: it is not of type"),
+            (
+                r#"{"card":["canary"]}"#,
+                "at /card: what is there does not fit",
+            ),
+            (
+                r#"{"keys":{"canary":"canary"}}"#,
+                "at /keys: what is there does not fit",
+            ),
+            (
+                r#"{"either":{"pin":"canary"}}"#,
+                "at /either: it is not valid under",
+            ),
+        ] {
+            let error = catalogue.check_start(&job("resize", input), &Limits::default_ceiling());
+            let error = error.expect_err(input).to_string();
+            assert!(error.contains(said), "{error}");
+            assert!(!error.contains("canary"), "{error}");
         }
     }
 

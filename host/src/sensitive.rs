@@ -15,9 +15,32 @@ pub fn is_marked(schema: &Value) -> bool {
     schema.get("writeOnly") == Some(&Value::Bool(true))
 }
 
+/// Whether a schema may mark anything: none does that does not hold the word.
+pub fn may_mark(schema: &str) -> bool {
+    schema.contains("writeOnly")
+}
+
+/// The outermost part of a value, on the way to a place in it, that its schema marks. Both are JSON pointers.
+pub fn hidden_part<'p>(schema: &str, value: &Value, place: &'p str) -> Option<&'p str> {
+    if !may_mark(schema) {
+        return None;
+    }
+    let Ok(schema) = serde_json::from_str::<Value>(schema) else {
+        return Some("");
+    };
+    let mut masked = value.clone();
+    put_out_of_sight(&schema, &schema, &mut masked, 0);
+    let steps = place.match_indices('/').map(|(at, _)| at);
+    let parts = steps.chain([place.len()]).map(|end| &place[..end]);
+    let mask = Value::from(MASK);
+    parts
+        .into_iter()
+        .find(|part| masked.pointer(part) == Some(&mask))
+}
+
 /// JSON text without what its schema marks. Text that does not parse is shown where the schema marks nothing at all.
 pub fn mask(schema: &str, text: &str) -> String {
-    if !schema.contains("writeOnly") {
+    if !may_mark(schema) {
         return text.to_owned();
     }
     let Ok(schema) = serde_json::from_str::<Value>(schema) else {

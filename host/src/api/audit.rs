@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Caller;
-use super::cursor::{List, Page};
+use super::cursor::{List, Page, limit_default};
 use super::extract::Query;
 use super::problem::Problem;
 use super::route::Routes;
@@ -83,10 +83,6 @@ impl Records {
             limit: query.limit,
         }
     }
-}
-
-fn limit_default() -> u32 {
-    50
 }
 
 /// Which records to export.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Caller;
-use super::cursor::{List, Page};
+use super::cursor::{List, Page, limit_default};
 use super::extract::{Body, Path, Query, TraceParent};
 use super::problem::Problem;
 use super::route::{Created, Routes};
@@ -120,10 +120,6 @@ impl Chains {
             limit: query.limit,
         }
     }
-}
-
-fn limit_default() -> u32 {
-    50
 }
 
 /// Chains to start together.

@@ -17,6 +17,14 @@ use crate::error::Kind;
 /// How many bytes of the digest of list, filters and key a cursor carries.
 const CHECK_BYTES: usize = 8;
 
+/// How many items a page has at the most where a query does not say.
+const LIMIT_DEFAULT: u32 = 50;
+
+/// The same, for serde.
+pub fn limit_default() -> u32 {
+    LIMIT_DEFAULT
+}
+
 /// A page of a list.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "{T}Page")]
@@ -90,12 +98,15 @@ impl List {
     pub fn page<T>(&self, items: Vec<T>, limit: u32, key: impl Fn(&T) -> Uuid) -> Page<T> {
         let full = items.len() >= limit as usize;
         let last = items.last().filter(|_| full).map(key);
-        let next = last.map(|key| {
-            let mut bytes = key.into_bytes().to_vec();
-            bytes.extend(self.check(key));
-            URL_SAFE_NO_PAD.encode(bytes)
-        });
+        let next = last.map(|key| self.cursor(key));
         Page { items, next }
+    }
+
+    /// The cursor of what comes behind this key.
+    pub fn cursor(&self, key: Uuid) -> String {
+        let mut bytes = key.into_bytes().to_vec();
+        bytes.extend(self.check(key));
+        URL_SAFE_NO_PAD.encode(bytes)
     }
 
     fn check(&self, key: Uuid) -> [u8; CHECK_BYTES] {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Caller;
-use super::cursor::{List, Page};
+use super::cursor::{List, Page, limit_default};
 use super::extract::{Body, Path, Query};
 use super::problem::Problem;
 use super::route::Routes;
@@ -98,7 +98,8 @@ pub struct DeadLetters {
     state: Option<State>,
     /// Only those whose last attempt came to this.
     outcome: Option<OutcomeKind>,
-    /// Only those whose failure's message holds this text, letter by letter.
+    /// Only those whose failure's message holds this text, letter by letter. A page is what was found among 20,000 dead
+    /// letters: it may have few items, or none, and still a `next`.
     message: Option<String>,
     /// Only jobs created at this time or later.
     since: Option<Timestamp>,
@@ -130,6 +131,12 @@ impl DeadLetters {
             limit: query.limit,
         }
     }
+
+    /// Asks for the page behind this cursor.
+    pub fn go_on(&mut self, cursor: String) {
+        self.before = None;
+        self.cursor = Some(cursor);
+    }
 }
 
 /// A page of replays.
@@ -158,10 +165,6 @@ pub struct ReplayJobs {
     #[serde(default = "limit_default")]
     #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
-}
-
-fn limit_default() -> u32 {
-    50
 }
 
 /// Which dead letters to replay: `jobs`, or filters, or `all`.
@@ -275,10 +278,15 @@ async fn list(
             jobs: None,
         },
         before,
+        from: None,
         limit,
     };
-    let letters = caller.service.dead_letters(&query).await?;
-    Ok(Json(list.page(letters, limit, |it| it.summary.id.0)))
+    let found = caller.service.search_dead_letters(&query).await?;
+    let mut page = list.page(found.letters, limit, |it| it.summary.id.0);
+    if let Some(to) = found.searched_to {
+        page.next = Some(list.cursor(to.0));
+    }
+    Ok(Json(page))
 }
 
 async fn show(caller: Caller, Path(path): Path<JobPath>) -> Result<Json<JobDetail>, Problem> {

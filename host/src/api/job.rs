@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::access::Caller;
-use super::cursor::{List, Page};
+use super::cursor::{List, Page, limit_default};
 use super::extract::{Body, Path, Query};
 use super::problem::Problem;
 use super::route::Routes;
@@ -168,10 +168,6 @@ impl Jobs {
             limit: query.limit,
         }
     }
-}
-
-fn limit_default() -> u32 {
-    50
 }
 
 /// How to trigger a job.

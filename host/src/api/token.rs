@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Caller;
-use super::cursor::{List, Page};
+use super::cursor::{List, Page, limit_default};
 use super::extract::{Body, Path, Query};
 use super::problem::Problem;
 use super::route::{Created, Routes};
@@ -85,10 +85,6 @@ pub struct Tokens {
     #[serde(default = "limit_default")]
     #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
-}
-
-fn limit_default() -> u32 {
-    50
 }
 
 async fn list(caller: Caller, Query(query): Query<Tokens>) -> Result<Json<Page<Token>>, Problem> {

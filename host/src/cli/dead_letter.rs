@@ -28,6 +28,7 @@ pub async fn execute(context: &Context, command: DeadLetterCommand) -> Result<Ex
             let query = DeadLetterQuery {
                 filter: filter.filter(),
                 before,
+                from: None,
                 limit,
             };
             list(context, service, &query).await?;
@@ -263,8 +264,8 @@ fn show_replay(context: &Context, detail: &ReplayDetail, jobs: &[ReplayedJob], l
 async fn export(service: &dyn UseCases, filter: DeadLetterFilterArgs) -> Result<(), Error> {
     let mut query = DeadLetterQuery {
         filter: filter.filter(),
-        before: None,
         limit: EXPORT_PAGE,
+        ..DeadLetterQuery::default()
     };
     loop {
         let page = service.dead_letters(&query).await?;

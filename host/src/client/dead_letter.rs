@@ -14,10 +14,22 @@ use crate::error::{Error, Kind};
 use crate::service::ReplayReport;
 
 impl Client {
-    /// A page of dead letters, newest first.
+    /// A page of dead letters, newest first. A server searches some for a text and says where to go on.
     pub async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>, Error> {
-        let page: Page<_> = self.list("/dead-letters", &DeadLetters::of(query)).await?;
-        Ok(page.items)
+        let wanted = query.limit as usize;
+        let mut query = DeadLetters::of(query);
+        let mut found = Vec::new();
+        loop {
+            let page: Page<DeadLetter> = self.list("/dead-letters", &query).await?;
+            found.extend(page.items);
+            match page.next {
+                Some(next) if found.len() < wanted => query.go_on(next),
+                _ => {
+                    found.truncate(wanted);
+                    return Ok(found);
+                }
+            }
+        }
     }
 
     /// One dead letter in full.

@@ -128,13 +128,15 @@ fn back(form: &Fields) -> String {
 async fn ask(viewer: Viewer, Form(form): Form) -> Result<Page<AskPage>, Problem> {
     let (action, all) = Action::read(&form)?;
     let shell = viewer.shell(Section::Jobs, format!("{} jobs", action.title()));
+    let mut is_searched = true;
     let found: Vec<JobSummary> = match all {
         true => {
             let filter = Filter::read(&form, shell.now)?;
             // What is listed with errors comes in smaller pages.
             let limit = JOBS_MAX.min(hardstop_store::DEAD_LETTER_LIMIT_MAX);
-            let rows = filter.rows(&viewer.service, limit).await?;
-            rows.into_iter().map(|row| row.job).collect()
+            let found = filter.rows(&viewer.service, limit).await?;
+            is_searched = found.searched_to.is_none();
+            found.rows.into_iter().map(|row| row.job).collect()
         }
         false => {
             let mut found = Vec::new();
@@ -148,7 +150,8 @@ async fn ask(viewer: Viewer, Form(form): Form) -> Result<Page<AskPage>, Problem>
             found
         }
     };
-    let is_full = all && found.len() as u32 >= hardstop_store::DEAD_LETTER_LIMIT_MAX;
+    let is_full = found.len() as u32 >= hardstop_store::DEAD_LETTER_LIMIT_MAX;
+    let is_full = all && (is_full || !is_searched);
     let (jobs, unfit): (Vec<_>, Vec<_>) = found.into_iter().partition(|job| action.fits(job.state));
     Ok(Page(AskPage {
         shell,

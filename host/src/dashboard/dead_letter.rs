@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use hardstop_domain::{JobId, OutcomeKind, ReplayId, Scope, State, TypeName};
-use hardstop_store::{DeadLetterFilter, Replay, ReplayDetail, ReplayedJob};
+use hardstop_store::{DeadLetterFilter, Replay, ReplayDetail, ReplayedJob, StateCount};
 
 use super::field::{Fields, Form, Query};
 use super::route::Routes;
@@ -13,7 +13,7 @@ use super::viewer::Viewer;
 use crate::api::extract::Path;
 use crate::api::problem::Problem;
 use crate::error::Error;
-use crate::service::{DeadGroups, ReplayReport};
+use crate::service::{DeadGroups, ReplayReport, SEARCHED_MAX};
 
 /// How many replays are listed, and jobs of a replay shown.
 const SHOWN: u32 = 20;
@@ -82,6 +82,8 @@ struct DeadLettersPage {
     filter: DeadLetterFilter,
     types: Vec<TypeName>,
     found: DeadGroups,
+    /// How many there are, by the counters, which know types and states.
+    total: Option<u64>,
     replays: Vec<Replay>,
 }
 
@@ -93,7 +95,16 @@ impl DeadLettersPage {
 
 async fn list(viewer: Viewer, Query(query): Query) -> Result<Page<DeadLettersPage>, Problem> {
     let filter = filter(&query)?;
+    let counts = viewer.service.counts().await?;
+    let is_meant = |count: &&StateCount| {
+        let named = filter.type_name.as_ref();
+        count.state == filter.state.unwrap_or(State::Discarded)
+            && named.is_none_or(|name| *name == count.type_name)
+    };
+    let is_counted = filter.outcome.is_none() && filter.message.is_none();
+    let total = counts.iter().filter(is_meant).map(|count| count.count);
     Ok(Page(DeadLettersPage {
+        total: is_counted.then(|| total.sum()),
         shell: viewer.shell(Section::DeadLetters, "Dead letters"),
         types: viewer.service.type_names().await?,
         found: viewer.service.dead_groups(&filter).await?,

@@ -17,7 +17,7 @@ use super::show;
 use super::viewer::Viewer;
 use crate::api::problem::Problem;
 use crate::error::{Error, Kind};
-use crate::service::Service;
+use crate::service::{SEARCHED_MAX, Service};
 
 /// How many rows a page has.
 pub const ROWS: u32 = 50;
@@ -50,6 +50,13 @@ pub struct Row {
     pub error: Option<String>,
 }
 
+/// A page of jobs.
+pub struct Rows {
+    pub rows: Vec<Row>,
+    /// The last job that was searched for a text, where older ones were not.
+    pub searched_to: Option<JobId>,
+}
+
 impl Filter {
     pub fn read(fields: &Fields, now: Timestamp) -> Result<Self, Error> {
         let filter = Self {
@@ -68,6 +75,10 @@ impl Filter {
                 "a job that is {state} has no error to look for"
             ))
             .hint("look among discarded or cancelled jobs, or leave the text out")),
+            _ if filter.error.is_some() && filter.key.is_some() => Err(Error::usage(
+                "text of an error and a key are not looked for together",
+            )
+            .hint("leave one of them out: the jobs of a key are few")),
             _ => Ok(filter),
         }
     }
@@ -122,7 +133,7 @@ impl Filter {
     }
 
     /// A page of the jobs that are meant.
-    pub async fn rows(&self, service: &Service, limit: u32) -> Result<Vec<Row>, Error> {
+    pub async fn rows(&self, service: &Service, limit: u32) -> Result<Rows, Error> {
         let state = self.state.or(self.error.as_ref().map(|_| State::Discarded));
         if let Some(state) = state.filter(|state| is_dead(*state))
             && self.key.is_none()
@@ -137,14 +148,18 @@ impl Filter {
                     ..DeadLetterFilter::default()
                 },
                 before: self.before,
+                from: None,
                 limit,
             };
-            let found = service.dead_letters(&query).await?.into_iter();
-            let rows = found.map(|letter| Row {
+            let found = service.search_dead_letters(&query).await?;
+            let rows = found.letters.into_iter().map(|letter| Row {
                 job: letter.summary,
                 error: letter.failure.map(|failure| failure.message),
             });
-            return Ok(rows.collect());
+            return Ok(Rows {
+                rows: rows.collect(),
+                searched_to: found.searched_to,
+            });
         }
         let query = JobQuery {
             type_name: self.type_name.clone(),
@@ -156,7 +171,10 @@ impl Filter {
             limit,
         };
         let found = service.jobs(&query).await?.into_iter();
-        Ok(found.map(|job| Row { job, error: None }).collect())
+        Ok(Rows {
+            rows: found.map(|job| Row { job, error: None }).collect(),
+            searched_to: None,
+        })
     }
 }
 
@@ -190,6 +208,8 @@ struct JobsPage {
     rows: Vec<Row>,
     /// The address of the next page.
     older: Option<String>,
+    /// How many jobs were searched for a text, where there are older ones.
+    searched: Option<u32>,
     /// Whether this is not the first one.
     is_later: bool,
     /// Whether what is listed has errors.
@@ -199,10 +219,12 @@ struct JobsPage {
 async fn list(viewer: Viewer, Query(query): Query) -> Result<Page<JobsPage>, Problem> {
     let shell = viewer.shell(Section::Jobs, "Jobs");
     let filter = Filter::read(&query, shell.now)?;
-    let rows = filter.rows(&viewer.service, ROWS).await?;
+    let Rows { rows, searched_to } = filter.rows(&viewer.service, ROWS).await?;
     let last = rows.last().filter(|_| rows.len() == ROWS as usize);
+    let last = searched_to.or(last.map(|row| row.job.id));
     Ok(Page(JobsPage {
-        older: last.map(|row| filter.address(&[("before", &row.job.id)])),
+        older: last.map(|id| filter.address(&[("before", &id)])),
+        searched: searched_to.map(|_| SEARCHED_MAX),
         is_later: filter.before.is_some(),
         with_errors: rows.iter().any(|row| row.error.is_some()),
         types: viewer.service.type_names().await?,

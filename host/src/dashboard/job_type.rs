@@ -3,13 +3,17 @@
 use askama::Template;
 use axum::response::Redirect;
 use hardstop_domain::profile::Distribution;
-use hardstop_domain::quantity::{format_duration_ms, format_size, parse_duration};
-use hardstop_domain::{DeploymentId, External, LimitName, Limits, Scope, TypeSpec};
+use hardstop_domain::quantity::{format_duration_ms, format_size, format_us, parse_duration};
+use hardstop_domain::{
+    DeploymentId, External, Histogram, LimitName, Limits, Scope, Statistic, Timestamp, TypeName,
+    TypeSpec,
+};
 use hardstop_store::{
     ActiveType, CanaryChange, Pause, TypeDeployment, TypeEvent, TypeEventKind, TypeHistory,
 };
 
-use super::field::Form;
+use super::chart::{BarChart, LineChart, Series, Window};
+use super::field::{Form, Query};
 use super::route::Routes;
 use super::shell::{Page, Section, Shell};
 use super::show;
@@ -143,6 +147,66 @@ struct TypePage {
     other_limits: Vec<(LimitName, String)>,
     granted: Vec<String>,
     history: TypeHistory,
+    health: Health,
+}
+
+/// How attempts of a type went in a window.
+struct Health {
+    window: Window,
+    total: Statistic,
+    attempts: BarChart,
+    waits: Option<LineChart>,
+    runs: Option<LineChart>,
+}
+
+impl Health {
+    /// Its percentiles, in thousandths, and how they are called.
+    const SHOWN: [(u32, &str); 4] = [(500, "p50"), (950, "p95"), (990, "p99"), (1_000, "most")];
+
+    async fn of(
+        viewer: &Viewer,
+        name: &TypeName,
+        window: Window,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let mut covered = window.query(now);
+        covered.type_name = Some(name.clone());
+        let points = viewer.service.statistics(&covered).await?;
+        let series = Series::of(window, &covered, &points);
+        Ok(Self {
+            window,
+            total: series.total(),
+            attempts: BarChart::of(&series),
+            waits: LineChart::of_waits(&series),
+            runs: LineChart::of_runs(&series),
+        })
+    }
+
+    /// How many of a hundred attempts failed.
+    fn failed_percent(&self) -> String {
+        let (all, failed) = (self.total.attempts(), self.total.failures());
+        match (all, failed) {
+            (0, _) => "none ended".to_owned(),
+            (_, 0) => "0%".to_owned(),
+            (all, failed) if failed * 1_000 < all => "<0.1%".to_owned(),
+            (all, failed) => format!("{:.1}%", failed as f64 * 100.0 / all as f64),
+        }
+    }
+
+    /// Of waits and of runs, the percentiles.
+    fn percentiles(&self) -> [(&'static str, Vec<(&'static str, String)>); 2] {
+        let row = |histogram: &Histogram| {
+            let shown = Self::SHOWN.into_iter().map(|(permille, name)| {
+                let us = histogram.permille_us(permille);
+                (name, us.map_or_else(|| "none".to_owned(), format_us))
+            });
+            shown.collect()
+        };
+        [
+            ("waited", row(&self.total.wait)),
+            ("ran", row(&self.total.run)),
+        ]
+    }
 }
 
 impl TypePage {
@@ -205,19 +269,27 @@ fn event_text(event: &TypeEvent) -> String {
     }
 }
 
-async fn show_type(viewer: Viewer, Path(path): Path<TypePath>) -> Result<Page<TypePage>, Problem> {
+async fn show_type(
+    viewer: Viewer,
+    Path(path): Path<TypePath>,
+    Query(query): Query,
+) -> Result<Page<TypePage>, Problem> {
     let name = path.type_name.as_str();
+    let window = Window::read(&query)?;
+    let shell = viewer.shell(Section::Types, name);
     let active = viewer.service.job_type(name).await?;
-    let shown = viewer.service.show_type(name).await?;
+    let shown = viewer.service.show_active(&active).await?;
     let history = viewer.service.type_history(name).await?;
     let pauses = viewer.service.pauses().await?;
+    let health = Health::of(&viewer, &active.spec.name, window, shell.now).await?;
     let limits = limit_rows(&shown.usage, &active.spec.limits);
     let others = LimitName::ALL
         .into_iter()
         .filter(|name| !limits.iter().any(|row| row.name == *name));
     let others = others.filter_map(|name| Some((name, name.format(active.spec.limits.get(name)?))));
     Ok(Page(TypePage {
-        shell: viewer.shell(Section::Types, name),
+        shell,
+        health,
         paused: pause_of(&active, &pauses).cloned(),
         quarantine: active.quarantine.as_ref().map(quarantine_text),
         other_limits: others.collect(),

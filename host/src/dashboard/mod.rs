@@ -9,6 +9,7 @@ mod asset;
 mod audit;
 mod bulk;
 mod chain;
+mod chart;
 mod dead_letter;
 mod deployment;
 mod failure;

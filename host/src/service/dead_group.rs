@@ -4,6 +4,7 @@ use hardstop_domain::{JobId, OutcomeKind, Timestamp, TypeName};
 use hardstop_store::{DEAD_LETTER_LIMIT_MAX, DeadLetter, DeadLetterFilter, DeadLetterQuery};
 
 use super::Service;
+use super::dead_letter::SEARCHED_MAX;
 use crate::error::Error;
 
 /// How many dead letters are looked at: the newest. Nothing is counted beyond them.
@@ -37,6 +38,8 @@ pub struct DeadGroups {
     pub looked_at: usize,
     /// Whether there are older ones.
     pub more: bool,
+    /// The last that was searched for a text, where older ones were not.
+    pub searched_to: Option<JobId>,
 }
 
 impl Service {
@@ -44,9 +47,13 @@ impl Service {
     pub async fn dead_groups(&self, filter: &DeadLetterFilter) -> Result<DeadGroups, Error> {
         let mut query = DeadLetterQuery {
             filter: filter.clone(),
-            before: None,
             limit: DEAD_LETTER_LIMIT_MAX,
+            ..DeadLetterQuery::default()
         };
+        if filter.message.is_some() {
+            // All pages together search no more than one.
+            query.from = self.store.dead_letter_bound(&query, SEARCHED_MAX).await?;
+        }
         let mut letters = Vec::new();
         let mut more = true;
         while more && letters.len() < GROUPED_MAX {
@@ -59,6 +66,7 @@ impl Service {
             looked_at: letters.len(),
             groups: grouped(letters),
             more,
+            searched_to: query.from,
         })
     }
 }

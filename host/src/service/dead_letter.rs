@@ -15,6 +15,18 @@ use crate::error::{Error, Kind};
 /// How many of the jobs of a replay are named in its answer.
 const SHOWN_MAX: usize = 20;
 
+/// How many dead letters are searched for a text at once, the newest: more would keep whoever looks waiting.
+pub const SEARCHED_MAX: u32 = 20_000;
+
+/// Dead letters that were looked for.
+#[derive(Debug, Clone)]
+pub struct FoundDeadLetters {
+    /// Newest first.
+    pub letters: Vec<DeadLetter>,
+    /// The last that was looked at, where older ones were not: a search for those goes on behind it.
+    pub searched_to: Option<JobId>,
+}
+
 /// What a replay came to, or would come to.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ReplayReport {
@@ -34,6 +46,29 @@ impl Service {
     /// A page of dead letters, newest first.
     pub async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>, Error> {
         Ok(self.store.dead_letters(query).await?)
+    }
+
+    /// The same, but a text is looked for among the newest [`SEARCHED_MAX`] only of those that the query means by state,
+    /// type and age.
+    pub async fn search_dead_letters(
+        &self,
+        query: &DeadLetterQuery,
+    ) -> Result<FoundDeadLetters, Error> {
+        let bound = match query.filter.message {
+            Some(_) => self.store.dead_letter_bound(query, SEARCHED_MAX).await?,
+            None => None,
+        };
+        let bounded = DeadLetterQuery {
+            from: bound.max(query.from),
+            ..query.clone()
+        };
+        let letters = self.store.dead_letters(&bounded).await?;
+        let is_full = letters.len() >= query.limit as usize;
+        Ok(FoundDeadLetters {
+            letters,
+            // What is full goes on behind its last one.
+            searched_to: bound.filter(|_| !is_full),
+        })
     }
 
     /// One dead letter in full.
@@ -86,8 +121,8 @@ impl Service {
         };
         let mut query = DeadLetterQuery {
             filter,
-            before: None,
             limit: DEAD_LETTER_LIMIT_MAX,
+            ..DeadLetterQuery::default()
         };
         // Newest to oldest by id: what fails again meanwhile keeps its id, and is not met twice.
         loop {
@@ -199,8 +234,8 @@ impl Service {
                     jobs: Some(jobs.to_vec()),
                     ..DeadLetterFilter::default()
                 },
-                before: None,
                 limit: DEAD_LETTER_LIMIT_MAX,
+                ..DeadLetterQuery::default()
             };
             found.extend(self.store.dead_letters(&query).await?);
         }

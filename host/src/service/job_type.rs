@@ -146,13 +146,17 @@ impl Service {
     /// One type, and what its newest jobs used. What ran a canary is told apart; what is from before that was
     /// recorded counts with what is in force.
     pub async fn show_type(&self, name: &str) -> Result<TypeShown, Error> {
-        let active = self.job_type(name).await?;
+        self.show_active(&self.job_type(name).await?).await
+    }
+
+    /// The same of a type that was looked up already.
+    pub async fn show_active(&self, active: &ActiveType) -> Result<TypeShown, Error> {
         let samples = self.type_usage(&active.spec.name, USAGE_SAMPLES).await?;
         let canary = active.canary.as_ref().map(|canary| canary.deployment);
         let (beside, used): (Vec<_>, Vec<_>) = samples
             .into_iter()
             .partition(|sample| sample.deployment.is_some() && sample.deployment == canary);
-        let mut view = TypeView::of(&active);
+        let mut view = TypeView::of(active);
         if let Some(canary) = &mut view.canary {
             canary.usage = Some(Used::of(beside));
         }

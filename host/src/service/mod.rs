@@ -31,7 +31,7 @@ use hardstop_store::{
 pub use audit::json_lines;
 pub use chain::{ChainCancelled, ChainsDeleted};
 pub use dead_group::{DeadGroup, DeadGroups};
-pub use dead_letter::ReplayReport;
+pub use dead_letter::{FoundDeadLetters, ReplayReport, SEARCHED_MAX};
 pub use deployment::{
     DeploymentLine, DeploymentMade, TypeChange, TypeDifference, Verified, quarantine_hint,
     quarantine_text,

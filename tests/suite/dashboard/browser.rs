@@ -171,6 +171,35 @@ fn everything_is_done_by_keyboard_and_without_scripts() {
     });
 }
 
+#[test]
+fn the_overview_comes_anew_under_whoever_reads_it() {
+    let db = Database::new(Kind::Sqlite, &["plain"]);
+    db.start_many("noop", "{}", 12);
+    let server = Server::with(&db, &[]);
+    db.wait_all_final();
+    let browser = Browser::open();
+    // A low window, in which there is something to scroll.
+    browser.size(1440, 500, "light");
+    browser.go(&format!("http://{}/", server.address()));
+    wait_for("the chart", || {
+        (browser.run("return document.querySelectorAll('svg.chart').length", &[]) == json!(2))
+            .then_some(())
+    });
+    let mark = "document.querySelector('#overview').isOld = true;\
+                document.querySelector(\"#overview a[href='/workers']\").focus();\
+                window.scrollTo(0, 150); return window.scrollY";
+    let scrolled = browser.run(mark, &[]);
+    assert_eq!(scrolled, json!(150));
+    db.start("noop", "{}");
+    wait_for("the page to come anew", || {
+        let is_old = "return document.querySelector('#overview').isOld === true";
+        (browser.run(is_old, &[]) == json!(false)).then_some(())
+    });
+    let now = "return [document.activeElement.getAttribute('href'), window.scrollY]";
+    assert_eq!(browser.run(now, &[]), json!(["/workers", 150]));
+    no_complaints(&browser, "overview");
+}
+
 /// A state in which every page has something to show.
 fn seed(db: &Database) -> Vec<String> {
     deploy(db);
@@ -260,7 +289,9 @@ fn seed(db: &Database) -> Vec<String> {
     let root = gather;
     vec![
         "/".to_owned(),
+        "/?window=24h".to_owned(),
         "/jobs".to_owned(),
+        "/jobs?error=nobody".to_owned(),
         "/jobs?state=discarded".to_owned(),
         format!("/jobs/{}", completed[0]),
         format!("/jobs/{failed}"),
@@ -274,6 +305,7 @@ fn seed(db: &Database) -> Vec<String> {
         format!("/chains/{review}"),
         "/types".to_owned(),
         "/types/nap".to_owned(),
+        "/types/fail?window=7d".to_owned(),
         "/types/review".to_owned(),
         "/types/review/start".to_owned(),
         "/types/review/start?raw=yes".to_owned(),

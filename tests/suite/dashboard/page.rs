@@ -1,6 +1,6 @@
 //! What pages show and forms do, without a browser.
 
-use hardstop_tests::{Database, Kind, Server, Worker, guest};
+use hardstop_tests::{Database, Kind, Server, Worker, guest, wait_for};
 use serde_json::json;
 
 use super::{deploy, led_to, page, send};
@@ -11,6 +11,8 @@ on_both!(
     dead_letters_are_grouped_and_replayed,
     deployments_are_compared_and_rolled_back,
     what_is_sensitive_is_on_no_page,
+    what_is_sensitive_is_in_no_failure,
+    the_overview_tells_numbers_and_what_is_wrong,
 );
 
 /// Every page that needs nothing to be there.
@@ -493,6 +495,140 @@ fn what_is_sensitive_is_on_no_page(kind: Kind) {
     assert!(
         wrong.status == 422 && !wrong.body.contains(CANARY),
         "{wrong:?}"
+    );
+}
+
+/// A job that is started with an input that does not fit fails with what does not; whoever starts one is told. Neither
+/// quotes an input of which the schema marks a part.
+fn what_is_sensitive_is_in_no_failure(kind: Kind) {
+    const CANARY: u32 = 3_141_592_653;
+    let db = Database::new(kind, &["plain"]);
+    deploy(&db);
+    let server = Server::with(&db, &[]);
+    let went = db.start("astray", &json!(["review", CANARY]).to_string());
+    db.wait_state(&went, "discarded");
+    let message = db.job(&went)["failure"]["message"].to_string();
+    assert!(message.contains("it is not of type"), "{message}");
+    assert!(!message.contains(&CANARY.to_string()), "{message}");
+    let wrong = json!({ "title": "x", "amount": 1, "card": { "number": CANARY } });
+    let refused = server.post(
+        "/chains",
+        json!({ "type": "review", "input": wrong.clone() }),
+    );
+    assert!(refused.body.contains("/card"), "{refused:#?}");
+    let told = db.run(&["start", "review", "-i", &wrong.to_string()]);
+    assert!(told.stderr.contains("/card"), "{}", told.stderr);
+    for said in [refused.body, told.stderr, server.log()] {
+        assert!(!said.contains(&CANARY.to_string()), "{said}");
+    }
+}
+
+/// A text is looked for in the newest dead letters, and whoever looks is told where the search goes on.
+#[test]
+fn a_search_says_how_far_it_went() {
+    // Whose commands ask a server.
+    let db = Database::new(Kind::ServedPostgres, &["plain"]);
+    let found = db.start("meddler", "{}");
+    {
+        let _worker = Worker::start(&db, &[]);
+        db.wait_state(&found, "discarded");
+    }
+    let server = Server::start(&db);
+    let few = page(&server, "/jobs?error=nobody").body;
+    assert!(few.contains("No job fits these filters."), "{few}");
+    assert!(!few.contains("Search older ones"), "{few}");
+    // Some of these ids are smaller than that of the job: all but one in 250 are not.
+    db.sql(
+        "INSERT INTO hardstop.job_done (id, chain_id, created_at, due_at, type_id, run, snoozes, attempt, rescues, \
+         priority, state, outcome, failure) \
+         SELECT g.id, g.id, now(), now(), 1, 1, 0, 1, 0, 0, 12, 11, '{\"kind\":\"failed-fatal\",\"message\":\"no\"}' \
+         FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, 20600)) g",
+    );
+    let first = page(&server, "/jobs?error=chains").body;
+    assert!(
+        first.contains("looked for in 20,000 discarded jobs, the newest"),
+        "{first}"
+    );
+    assert!(first.contains("None of these jobs"), "{first}");
+    let (before, _) = first
+        .split_once("\" rel=\"next\">Search older ones")
+        .unwrap();
+    let (_, older) = before.rsplit_once("href=\"").unwrap();
+    let second = page(&server, &older.replace("&#38;", "&")).body;
+    assert!(second.contains(&found), "{second}");
+    assert!(!second.contains("Search older ones"), "{second}");
+    let grouped = page(&server, "/dead-letters?message=chains").body;
+    assert!(grouped.contains("in the newest 20,000 only"), "{grouped}");
+    // The API goes on by its cursor, and commands look through all of them.
+    let list = server.get("/dead-letters?message=chains").good();
+    assert_eq!(list["items"], json!([]), "{list:#}");
+    let next = list["next"].as_str().expect("there are older ones");
+    let list = server
+        .get(&format!("/dead-letters?message=chains&cursor={next}"))
+        .good();
+    assert_eq!(list["items"][0]["id"], found.as_str(), "{list:#}");
+    assert_eq!(list["next"], json!(null));
+    let args = ["dead-letter", "list", "--message", "chains"];
+    assert!(db.run(&args).good().stdout.contains(&found));
+    let all = page(&server, "/dead-letters").body;
+    assert!(
+        all.contains("There are older ones: 20,601 jobs are discarded altogether."),
+        "{all}"
+    );
+}
+
+/// What has happened is in numbers, in charts and, where it is bad, in words.
+fn the_overview_tells_numbers_and_what_is_wrong(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    db.start_many("noop", "{}", 3);
+    db.start_many("fail", r#"{"until":99}"#, 4);
+    let server = Server::with(&db, &[]);
+    // Three attempts each. They are told in statistics a second after.
+    let overview = wait_for("the failures to be told", || {
+        let body = page(&server, "/").body;
+        let all_told =
+            body.contains("type `fail` fails: 12 of 12 attempts in the last 15 min, 100 %");
+        all_told.then_some(body)
+    });
+    db.wait_all_final();
+    for part in [
+        "15 attempts ended in the last hour, 12 of them failed",
+        "half waited up to ",
+        "<rect class=\"bad\"",
+        "<a href=\"/?window=24h\">last 24 hours</a>",
+    ] {
+        assert!(overview.contains(part), "{part}: {overview}");
+    }
+    let overview = page(&server, "/?window=24h").body;
+    for part in [
+        "15 attempts ended in the last 24 hours",
+        "completed</span><b>3</b>",
+        "discarded</span><b>4</b>",
+    ] {
+        assert!(overview.contains(part), "{part}: {overview}");
+    }
+    let health = page(&server, "/types/fail?window=7d").body;
+    for part in [
+        "<dt>Failed</dt><dd>100.0%</dd>",
+        "<dt>Retries</dt><dd>8</dd>",
+        "<dt>failed-retryable</dt><dd>12</dd>",
+        ">waited</td>",
+        ">ran</td>",
+        "half ran up to ",
+    ] {
+        assert!(health.contains(part), "{part}: {health}");
+    }
+    let unknown = server.send("GET", "/?window=2h", &[], b"");
+    assert_eq!(unknown.status, 400, "{unknown:#?}");
+    assert!(unknown.body.contains("write 1h, 24h or 7d"), "{unknown:#?}");
+    // Paused, its jobs wait because somebody wants it.
+    db.run(&["pause", "noop"]).good();
+    db.start("noop", "{}");
+    let waiting = page(&server, "/").body;
+    let (_, waiting) = waiting.split_once("Waiting now").expect("one waits");
+    assert!(
+        waiting.contains("<span class=\"tag held\">paused</span>"),
+        "{waiting}"
     );
 }
 

@@ -257,6 +257,13 @@ pub trait Store: Send + Sync + 'static {
     /// A page of dead letters, newest first. Fails with [`StoreError::UnknownType`] for a type that was
     /// never deployed.
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError>;
+    /// The last of the newest `count` dead letters that the query means by state, type and age, whatever else it asks for;
+    /// none where there are fewer. A search that goes no further back costs what so many rows cost.
+    async fn dead_letter_bound(
+        &self,
+        query: &DeadLetterQuery,
+        count: u32,
+    ) -> Result<Option<JobId>, StoreError>;
     /// Replays dead letters: each becomes ready as [`Store::retry`] would make it, and is recorded with what
     /// it was. One answer for each job, in the order of their ids; a job that cannot be replayed does
     /// not keep the others from it. The same batch may be sent again.

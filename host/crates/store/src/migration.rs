@@ -30,6 +30,7 @@ macro_rules! migrations {
             "20261121200000_tokens",
             "20261121201000_audit",
             "20261121210000_numbers",
+            "20261121220000_pages",
             "20261121225000_running",
             "20261121230000_subscriptions"
         )

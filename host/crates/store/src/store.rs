@@ -16,7 +16,9 @@ use uuid::Uuid;
 use crate::operation::audit::{Audit, Reserve, TrimRequests};
 use crate::operation::change::{Acted, Change};
 use crate::operation::condition::CheckTypes;
-use crate::operation::dead_letter::{DeadLetters, ReplayJobs, ReplayState, ReplayedJobs, Replays};
+use crate::operation::dead_letter::{
+    DeadLetterBound, DeadLetters, ReplayJobs, ReplayState, ReplayedJobs, Replays,
+};
 use crate::operation::deploy::Deploy;
 use crate::operation::deployment::{ChangeCanary, Count, Deployments, History, Release, Rollback};
 use crate::operation::enqueue::{Enqueue, Existing, TypeIds};
@@ -646,6 +648,16 @@ impl<B: Backend> Store for SqlStore<B> {
     async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>, StoreError> {
         let type_id = self.filtered(query.filter.type_name.as_ref()).await?;
         self.backend.run(DeadLetters::new(query, type_id)?).await
+    }
+
+    async fn dead_letter_bound(
+        &self,
+        query: &DeadLetterQuery,
+        count: u32,
+    ) -> Result<Option<JobId>, StoreError> {
+        let type_id = self.filtered(query.filter.type_name.as_ref()).await?;
+        let bound = DeadLetterBound::new(query, type_id, count)?;
+        self.backend.run(bound).await
     }
 
     async fn replay(&self, batch: &ReplayBatch) -> Result<Vec<(JobId, ReplayAnswer)>, StoreError> {

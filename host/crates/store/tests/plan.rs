@@ -83,7 +83,7 @@ const LIVE: &str = "{LIVE}";
 const DONE: &str = "{DONE}";
 
 /// Each file with the values of a call.
-const CALLS: [(&str, &str); 28] = [
+const CALLS: [(&str, &str); 31] = [
     (
         "jobs",
         "ALL, NULL, '{1,2,4,5,10,11,12,13}', 20, true, true, NONE",
@@ -100,6 +100,9 @@ const CALLS: [(&str, &str); 28] = [
     ("jobs_by_state", "ALL, NULL, 12, 20, NONE"),
     ("jobs_by_state", "ALL, 2, 12, 20, NONE"),
     ("jobs_by_state", "ALL, NULL, 13, 20, NONE"),
+    ("jobs_by_state", "ALL, NULL, 11, 20, NONE"),
+    ("dead_letter_bound", "12, NULL, ALL, 9"),
+    ("dead_letter_bound", "12, 3, ALL, 0"),
     (
         "jobs_by_key",
         "ALL, 2, '{1,2,4,5,10,11,12,13}', 20, NONE, 'k'",
@@ -199,8 +202,8 @@ fn pages(lines: &[String]) -> i64 {
 }
 
 /// What the plan of each file must hold on SQLite, and how often it may sort: pages and what is rare, never
-/// a backlog. Arms of `chains` are sorted after their limit.
-const SQLITE: [(&str, &[&str], usize); 12] = [
+/// a backlog. Arms of `chains` and `chains_by_state` are sorted after their limit.
+const SQLITE: [(&str, &[&str], usize); 13] = [
     (
         "jobs",
         &[
@@ -215,8 +218,17 @@ const SQLITE: [(&str, &[&str], usize); 12] = [
         &[
             "SCAN job_live USING INDEX job_live_running",
             "SEARCH job_done USING INDEX job_done_dead (state=? AND id>? AND id<?)",
+            "SEARCH job_done USING INDEX job_done_continued (id>? AND id<?)",
         ],
         2,
+    ),
+    (
+        "dead_letter_bound",
+        &[
+            "SEARCH job_done USING COVERING INDEX job_done_dead (state=? AND id<?)",
+            "SEARCH job_done USING COVERING INDEX job_done_dead_type (type_id=? AND state=? AND id<?)",
+        ],
+        0,
     ),
     (
         "jobs_by_key",
@@ -241,10 +253,10 @@ const SQLITE: [(&str, &[&str], usize); 12] = [
     (
         "chains_by_state",
         &[
-            "SCAN job_live USING INDEX job_live_running",
-            "SEARCH job_done USING INDEX job_done_dead (state=?)",
+            "SCAN l USING INDEX job_live_running",
+            "SEARCH d USING INDEX job_done_dead_chain (state=? AND chain_id>? AND chain_id<?)",
         ],
-        3,
+        4,
     ),
     (
         "chains_by_key",

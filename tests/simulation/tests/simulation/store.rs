@@ -531,6 +531,14 @@ impl Store for FaultyStore {
         not_simulated("dead_letters")
     }
 
+    async fn dead_letter_bound(
+        &self,
+        _: &DeadLetterQuery,
+        _: u32,
+    ) -> Result<Option<JobId>, StoreError> {
+        not_simulated("dead_letter_bound")
+    }
+
     async fn replay(&self, _: &ReplayBatch) -> Result<Vec<(JobId, ReplayAnswer)>, StoreError> {
         not_simulated("replay")
     }

@@ -50,7 +50,10 @@ impl DeadLetters {
                 state: state.code(),
                 type_id: type_id.map(|id| id.0),
                 before: query.before.map_or(until, |id| id.0.min(until)),
-                from: filter.since.map_or(Uuid::nil(), ceiling_id),
+                from: filter
+                    .since
+                    .map_or(Uuid::nil(), ceiling_id)
+                    .max(query.from.map_or(Uuid::nil(), |id| id.0)),
                 outcome: filter.outcome.map(|kind| kind.code()),
                 failure_part,
                 jobs: filter.jobs.clone(),
@@ -92,6 +95,36 @@ impl Operation for DeadLetters {
                 return Ok(found);
             }
         }
+    }
+}
+
+/// The last of the newest dead letters.
+pub(crate) struct DeadLetterBound {
+    page: DeadLetterPage,
+    count: u32,
+}
+
+impl DeadLetterBound {
+    /// Of those that the query means by state, type and age. `type_id` as for [`DeadLetters::new`].
+    pub(crate) fn new(
+        query: &DeadLetterQuery,
+        type_id: Option<TypeId>,
+        count: u32,
+    ) -> Result<Self, StoreError> {
+        let DeadLetters { page, .. } = DeadLetters::new(query, type_id)?;
+        Ok(Self { page, count })
+    }
+}
+
+impl Operation for DeadLetterBound {
+    type Output = Option<JobId>;
+
+    fn mode(&self) -> Mode {
+        Mode::READ
+    }
+
+    async fn run(&self, tx: &mut dyn Transaction) -> Result<Option<JobId>, StoreError> {
+        tx.dead_letter_bound(&self.page, self.count).await
     }
 }
 

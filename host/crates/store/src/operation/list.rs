@@ -54,9 +54,15 @@ impl Listing {
             }
             // No key holds one; Postgres refuses it in any text.
             (Some(key), _) => Path::Key(key.replace('\0', "\u{fffd}")),
-            (None, Some(state @ (State::Running | State::Discarded | State::Cancelled))) => {
-                Path::State(state)
-            }
+            (
+                None,
+                Some(
+                    state @ (State::Running
+                    | State::Continued
+                    | State::Discarded
+                    | State::Cancelled),
+                ),
+            ) => Path::State(state),
             (None, _) => Path::Id,
         };
         let states: Vec<State> = states

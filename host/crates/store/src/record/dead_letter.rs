@@ -46,6 +46,8 @@ pub struct DeadLetterQuery {
     pub filter: DeadLetterFilter,
     /// Only jobs older than this one: the last of the page before.
     pub before: Option<JobId>,
+    /// Only this job and newer ones.
+    pub from: Option<JobId>,
     /// The most of them, from 1 to [`DEAD_LETTER_LIMIT_MAX`].
     pub limit: u32,
 }

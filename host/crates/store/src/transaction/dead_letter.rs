@@ -14,6 +14,12 @@ use crate::view::Dead;
 pub(crate) trait DeadLetterStatements: Send {
     /// A page; see the file for what it leaves to the caller.
     async fn dead_letters(&mut self, page: &DeadLetterPage) -> Result<Vec<DeadLetter>, StoreError>;
+    /// The last of the newest so many that a page could hold, by state and type; none where there are fewer.
+    async fn dead_letter_bound(
+        &mut self,
+        page: &DeadLetterPage,
+        count: u32,
+    ) -> Result<Option<JobId>, StoreError>;
     /// Those of these jobs that are final, locked.
     async fn dead_lock(&mut self, jobs: &[JobId]) -> Result<Vec<Dead>, StoreError>;
     /// Which of these jobs a replay has replayed.

@@ -28,8 +28,8 @@ fn created_us(id: JobId) -> i64 {
 async fn list(db: &Fixture, filter: DeadLetterFilter) -> Vec<JobId> {
     let query = DeadLetterQuery {
         filter,
-        before: None,
         limit: 100,
+        ..DeadLetterQuery::default()
     };
     let letters = db.store.dead_letters(&query).await.unwrap();
     letters.iter().map(|letter| letter.summary.id).collect()
@@ -102,6 +102,37 @@ pub async fn are_found_by_every_filter(db: Fixture) {
     };
     assert_eq!(list(&db, by_type("a")).await, [two, one]);
     assert_eq!(list(&db, by_type("b")).await, [four, three]);
+    let by_state = DeadLetterFilter {
+        state: Some(State::Cancelled),
+        message: Some("passed over".to_owned()),
+        ..all.clone()
+    };
+    for (filter, before, count, bound) in [
+        (all.clone(), None, 1, Some(four)),
+        (all.clone(), None, 3, Some(two)),
+        (all.clone(), Some(three), 1, Some(two)),
+        (all.clone(), None, 5, None),
+        (by_type("a"), None, 2, Some(one)),
+        (by_type("a"), None, 3, None),
+        (by_state, None, 1, Some(cancelled)),
+    ] {
+        let query = DeadLetterQuery {
+            filter,
+            before,
+            limit: 1,
+            ..DeadLetterQuery::default()
+        };
+        let found = db.store.dead_letter_bound(&query, count).await.unwrap();
+        assert_eq!(found, bound, "{count} of {query:?}");
+    }
+    let newer = DeadLetterQuery {
+        from: Some(three),
+        limit: 10,
+        ..DeadLetterQuery::default()
+    };
+    let letters = db.store.dead_letters(&newer).await.unwrap();
+    let ids: Vec<JobId> = letters.iter().map(|letter| letter.summary.id).collect();
+    assert_eq!(ids, [four, three]);
     let trapped = DeadLetterFilter {
         outcome: Some(OutcomeKind::Trapped),
         ..all.clone()
@@ -156,6 +187,7 @@ pub async fn are_found_by_every_filter(db: Fixture) {
     let query = DeadLetterQuery {
         filter: by_type("b"),
         before: Some(four),
+        from: None,
         limit: 1,
     };
     let letters = db.store.dead_letters(&query).await.unwrap();
@@ -189,8 +221,8 @@ pub async fn pages_meet_exactly(db: Fixture) {
                 message: message.map(str::to_owned),
                 ..DeadLetterFilter::default()
             },
-            before: None,
             limit: 4,
+            ..DeadLetterQuery::default()
         };
         let mut seen: Vec<JobId> = Vec::new();
         loop {
@@ -211,8 +243,8 @@ pub async fn bad_queries_are_refused(db: Fixture) {
     let [_] = db.deploy(["a"]).await;
     let query = |filter| DeadLetterQuery {
         filter,
-        before: None,
         limit: 10,
+        ..DeadLetterQuery::default()
     };
     let all = DeadLetterFilter::default();
     let running = DeadLetterFilter {

@@ -1,6 +1,5 @@
 -- A page of chains whose last job is in a state that is rare beside the others, newest first: running,
--- discarded or cancelled. As in jobs_by_state; all chains of the state are sorted, for the index goes by the
--- last job's id.
+-- discarded or cancelled. As in jobs_by_state, by an index that goes by the chain.
 -- $1: older than this id. $2: whose first job has this type, or null. $3: the state. $4: the most.
 -- $5: not older than this id.
 SELECT p.chain_id AS id, t.name AS type_name, p.created_at, p.last_job, coalesce(l.state, d.state) AS state,
@@ -14,21 +13,36 @@ FROM (
            coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = j.chain_id), j.type_id) AS type_id,
            coalesce((SELECT f.created_at FROM hardstop.job_done f WHERE f.id = j.chain_id), j.created_at) AS created_at
     FROM (
-        SELECT chain_id, id AS last_job, type_id, created_at
-        FROM hardstop.job_live
-        WHERE $3::int2 = 5 AND state = 5
+        SELECT * FROM (
+            SELECT l.chain_id, l.id AS last_job, l.type_id, l.created_at
+            FROM hardstop.job_live l
+            WHERE $3::int2 = 5 AND l.state = 5 AND l.chain_id < $1::uuid AND l.chain_id >= $5::uuid
+              AND ($2::int4 IS NULL
+                   OR coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = l.chain_id), l.type_id) = $2)
+            ORDER BY l.chain_id DESC
+            LIMIT $4
+        ) x1
         UNION ALL
-        SELECT chain_id, id, type_id, created_at
-        FROM hardstop.job_done
-        WHERE $3 = 12 AND state = 12
+        SELECT * FROM (
+            SELECT d.chain_id, d.id AS last_job, d.type_id, d.created_at
+            FROM hardstop.job_done d
+            WHERE $3 = 12 AND d.state = 12 AND d.chain_id < $1 AND d.chain_id >= $5
+              AND ($2 IS NULL
+                   OR coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = d.chain_id), d.type_id) = $2)
+            ORDER BY d.chain_id DESC
+            LIMIT $4
+        ) x2
         UNION ALL
-        SELECT chain_id, id, type_id, created_at
-        FROM hardstop.job_done
-        WHERE $3 = 13 AND state = 13
+        SELECT * FROM (
+            SELECT d.chain_id, d.id AS last_job, d.type_id, d.created_at
+            FROM hardstop.job_done d
+            WHERE $3 = 13 AND d.state = 13 AND d.chain_id < $1 AND d.chain_id >= $5
+              AND ($2 IS NULL
+                   OR coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = d.chain_id), d.type_id) = $2)
+            ORDER BY d.chain_id DESC
+            LIMIT $4
+        ) x3
     ) j
-    WHERE j.chain_id < $1::uuid AND j.chain_id >= $5::uuid
-      AND ($2::int4 IS NULL
-           OR coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = j.chain_id), j.type_id) = $2)
     ORDER BY j.chain_id DESC
     LIMIT $4
 ) p

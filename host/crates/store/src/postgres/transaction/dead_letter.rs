@@ -27,6 +27,21 @@ impl DeadLetterStatements for PgTransaction<'_> {
         all(&rows, view::dead_letter)
     }
 
+    async fn dead_letter_bound(
+        &mut self,
+        page: &DeadLetterPage,
+        count: u32,
+    ) -> Result<Option<JobId>, StoreError> {
+        let row = sql!(self.1, "dead_letter_bound")
+            .bind(page.state)
+            .bind(page.type_id)
+            .bind(page.before)
+            .bind(i64::from(count.saturating_sub(1)))
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.map(|row| Ok(JobId(row.uuid("id")?))).transpose()
+    }
+
     async fn dead_lock(&mut self, jobs: &[JobId]) -> Result<Vec<Dead>, StoreError> {
         if jobs.is_empty() {
             return Ok(Vec::new());
