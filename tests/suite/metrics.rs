@@ -89,6 +89,7 @@ fn what_jobs_did_is_counted(kind: Kind) {
         (count >= 2.0).then_some(text)
     });
     check(&text);
+    assert!(!text.contains("a word"), "nothing of an input: {text}");
     let echo = "type=\"echo\"";
     let sleep = "type=\"sleep\"";
     assert_eq!(

@@ -35,9 +35,10 @@ fn every_answer_is_documented() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
     assert!(
         output.status.success(),
-        "{text}\n{}",
+        "{}",
         String::from_utf8_lossy(&output.stderr)
     );
     // It did look at every operation.
@@ -48,6 +49,6 @@ fn every_answer_is_documented() {
         .sum();
     assert!(
         text.contains(&format!("{operations} selected / {operations} total")),
-        "{text}"
+        "{operations} operations"
     );
 }
