@@ -87,6 +87,9 @@ impl Postgres {
                 // These tables are empty at one moment and full at the next, so a plan that was cached
                 // while a table, or a day's partition, was empty must not read all of it later.
                 ("enable_seqscan", "off"),
+                // A small table without an index that fits is then so dear to the planner that it would
+                // have the statement compiled, for a second, at each new connection.
+                ("jit", "off"),
             ])
         };
         let migrating = settings(base.clone(), migration::TIMEOUT);
