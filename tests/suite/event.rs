@@ -343,6 +343,57 @@ fn addresses_that_are_not_public_are_refused() {
 }
 
 #[test]
+fn a_subscription_is_looked_at_and_steered_on_its_page() {
+    let db = database(Kind::Sqlite, false);
+    let server = Server::start(&db);
+    let get = |path: &str| {
+        let answer = server.send("GET", path, &[], b"");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    };
+    let send = |path: &str, body: &str| {
+        let origin = format!("http://{}", server.address());
+        let headers = [
+            ("origin", origin.as_str()),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        let answer = server.send("POST", path, &headers, body.as_bytes());
+        assert_eq!(answer.status, 303, "{answer:?}");
+        answer.header("location").unwrap().to_owned()
+    };
+    // Where it may not go, so its first event stops it.
+    subscribe(&db, "pager", "http://127.0.0.1:9/hook", &CLOSED);
+    assert!(get("/subscriptions").contains("http://127.0.0.1:9/hook"));
+    let chain = db.start("noop", "{}");
+    db.run(&["chain", "cancel", &chain]).good();
+    wait_shown(&db, "pager", "the refusal", |it| it["state"] == "stopped");
+    let page = get("/subscriptions/pager");
+    for part in [
+        "stopped",
+        "is refused, because it is",
+        "chain.closed",
+        "/jobs/",
+        "action=\"/subscriptions/pager/resume\"",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!get("/subscriptions/pager?state=delivered").contains("/jobs/0"));
+    let wrong = server.send("GET", "/subscriptions/pager?state=gone", &[], b"");
+    assert_eq!(wrong.status, 400, "{wrong:?}");
+    let place = send("/subscriptions/pager/pause", "");
+    assert!(get(&place).contains("its events are gathered"));
+    assert_eq!(shown(&db, "pager")["state"], "paused");
+    let place = send("/subscriptions/pager/replay", "delivery=1");
+    assert!(get(&place).contains("wait again"));
+    let place = send("/subscriptions/pager/resume", "");
+    assert!(get(&place).contains("goes on"));
+    let place = send("/subscriptions/pager/delete", "");
+    assert!(get(&place).contains("Nobody subscribes to events."));
+    let gone = server.send("GET", "/subscriptions/pager", &[], b"");
+    assert_eq!(gone.status, 404, "{gone:?}");
+}
+
+#[test]
 fn without_a_key_there_are_no_subscriptions() {
     let db = Database::new(Kind::Sqlite, &[]);
     let create = [

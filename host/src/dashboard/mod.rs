@@ -27,6 +27,7 @@ mod session;
 mod shell;
 mod show;
 mod start;
+mod subscription;
 mod token;
 mod usage;
 mod viewer;
@@ -54,6 +55,7 @@ fn routes() -> Routes {
     let routes = schedule::routes(routes);
     let routes = dead_letter::routes(routes);
     let routes = worker::routes(routes);
+    let routes = subscription::routes(routes);
     let routes = audit::routes(routes);
     let routes = token::routes(routes);
     login::routes(routes)

@@ -27,12 +27,13 @@ pub enum Section {
     Schedules,
     DeadLetters,
     Workers,
+    Events,
     Audit,
     Tokens,
 }
 
 impl Section {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Overview,
         Self::Jobs,
         Self::Chains,
@@ -41,6 +42,7 @@ impl Section {
         Self::Schedules,
         Self::DeadLetters,
         Self::Workers,
+        Self::Events,
         Self::Audit,
         Self::Tokens,
     ];
@@ -55,6 +57,7 @@ impl Section {
             Self::Schedules => "Schedules",
             Self::DeadLetters => "Dead letters",
             Self::Workers => "Workers",
+            Self::Events => "Events",
             Self::Audit => "Audit",
             Self::Tokens => "Tokens",
         }
@@ -70,6 +73,7 @@ impl Section {
             Self::Schedules => "/schedules",
             Self::DeadLetters => "/dead-letters",
             Self::Workers => "/workers",
+            Self::Events => "/subscriptions",
             Self::Audit => "/audit",
             Self::Tokens => "/tokens",
         }
@@ -77,7 +81,7 @@ impl Section {
 
     fn scope(self) -> Scope {
         match self {
-            Self::Audit | Self::Tokens => Scope::Admin,
+            Self::Events | Self::Audit | Self::Tokens => Scope::Admin,
             _ => Scope::Read,
         }
     }
@@ -235,6 +239,10 @@ fn done(code: &str) -> Option<&'static str> {
         "schedule-paused" => "The schedule is paused.",
         "schedule-resumed" => "The schedule is resumed.",
         "schedule-deleted" => "The schedule is deleted. Chains that it started stay.",
+        "subscription-paused" => "The subscription is paused: its events are gathered.",
+        "subscription-resumed" => "The subscription goes on.",
+        "subscription-deleted" => "The subscription is deleted.",
+        "redelivered" => "Events wait again to be delivered.",
         "drain" => "The worker finishes what it runs, and claims nothing new.",
         "revoked" => "The token is revoked.",
         "deduplicated" => "Nothing was started: this open chain has the key.",

@@ -316,6 +316,7 @@ fn seed(db: &Database) -> Vec<String> {
         "/dead-letters".to_owned(),
         format!("/replays/{}", replayed["replay"].as_str().unwrap()),
         "/workers".to_owned(),
+        "/subscriptions".to_owned(),
         "/audit".to_owned(),
         "/tokens".to_owned(),
         "/login".to_owned(),

@@ -16,7 +16,7 @@ on_both!(
 );
 
 /// Every page that needs nothing to be there.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "/",
     "/jobs",
     "/chains",
@@ -25,6 +25,7 @@ const PAGES: [&str; 10] = [
     "/schedules",
     "/dead-letters",
     "/workers",
+    "/subscriptions",
     "/audit",
     "/tokens",
 ];
@@ -42,6 +43,7 @@ fn empty_pages_say_what_to_do() {
         ("/schedules", "There is no schedule."),
         ("/dead-letters", "No job was discarded."),
         ("/workers", "No worker is running."),
+        ("/subscriptions", "Nobody subscribes to events."),
         ("/audit", "Nothing was changed yet."),
         ("/tokens", "There is no token."),
         ("/jobs?state=running", "No job fits these filters."),
