@@ -18,7 +18,8 @@ FROM (
             FROM job_live l INDEXED BY job_live_running
             WHERE ?3 = 5 AND l.state = 5 AND l.chain_id < ?1 AND l.chain_id >= ?5
               AND (?2 IS NULL
-                   OR coalesce((SELECT f.type_id FROM job_done f WHERE f.id = l.chain_id), l.type_id) = ?2)
+                   OR CASE WHEN l.id = l.chain_id THEN l.type_id
+                        ELSE coalesce((SELECT f.type_id FROM job_done f WHERE f.id = l.chain_id), l.type_id) END = ?2)
             ORDER BY l.chain_id DESC
             LIMIT ?4
         )
@@ -28,7 +29,8 @@ FROM (
             FROM job_done d INDEXED BY job_done_dead_chain
             WHERE ?3 = 12 AND d.state = 12 AND d.state IN (12, 13) AND d.chain_id < ?1 AND d.chain_id >= ?5
               AND (?2 IS NULL
-                   OR coalesce((SELECT f.type_id FROM job_done f WHERE f.id = d.chain_id), d.type_id) = ?2)
+                   OR CASE WHEN d.id = d.chain_id THEN d.type_id
+                        ELSE coalesce((SELECT f.type_id FROM job_done f WHERE f.id = d.chain_id), d.type_id) END = ?2)
             ORDER BY d.chain_id DESC
             LIMIT ?4
         )
@@ -38,7 +40,8 @@ FROM (
             FROM job_done d INDEXED BY job_done_dead_chain
             WHERE ?3 = 13 AND d.state = 13 AND d.state IN (12, 13) AND d.chain_id < ?1 AND d.chain_id >= ?5
               AND (?2 IS NULL
-                   OR coalesce((SELECT f.type_id FROM job_done f WHERE f.id = d.chain_id), d.type_id) = ?2)
+                   OR CASE WHEN d.id = d.chain_id THEN d.type_id
+                        ELSE coalesce((SELECT f.type_id FROM job_done f WHERE f.id = d.chain_id), d.type_id) END = ?2)
             ORDER BY d.chain_id DESC
             LIMIT ?4
         )
