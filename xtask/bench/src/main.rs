@@ -5,7 +5,9 @@
 mod bare;
 mod consumption;
 mod cycle;
+mod history;
 mod measure;
+mod page;
 mod scenario;
 mod stop;
 mod trace;
@@ -38,6 +40,12 @@ pub struct Args {
     /// How often each is measured, after one warm-up.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     repeat: u32,
+    /// How many final jobs there are when pages are loaded, at the least.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10_000..=10_000_000))]
+    history: u32,
+    /// How many jobs wait or run then.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
+    backlog: u32,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = Format::Human)]
     output: Format,
@@ -65,6 +73,9 @@ pub enum Scenario {
     /// Guests that spin, in the sandbox and beside it as tasks of a tokio runtime: how late each is stopped, and
     /// what others notice.
     Stop,
+    /// Every page of the dashboard and every list of the API over a long history: milliseconds a load; and the drain
+    /// rate while pages are loaded. Fails where one takes over 200 ms, or the rate falls by over 5 %.
+    Pages,
 }
 
 /// The databases.
@@ -116,7 +127,7 @@ async fn run(args: Args) -> Result<()> {
             .to_possible_value()
             .map_or_else(String::new, |v| v.get_name().to_owned());
         eprintln!("measuring {name} ...");
-        let measured = bench.measure(scenario, args.repeat).await?;
+        let measured = bench.measure(scenario, &args).await?;
         results.insert(name.replace('-', "_"), measured);
     }
     results.insert("machine".to_owned(), machine());
@@ -134,7 +145,7 @@ async fn run(args: Args) -> Result<()> {
         Format::Json => println!("{}", serde_json::to_string_pretty(&results)?),
         Format::Human => print(&results)?,
     }
-    Ok(())
+    results.get("pages").map_or(Ok(()), page::check)
 }
 
 fn machine() -> Value {

@@ -19,14 +19,14 @@ use tokio::sync::oneshot;
 
 use crate::consumption::{CpuTime, resident_bytes};
 use crate::measure::{Measures, Samples};
-use crate::{Scenario, cycle, stop};
+use crate::{Args, Scenario, cycle, page, stop};
 
 /// Starts one at a time in a repetition, at the most.
 const SINGLE_STARTS: u32 = 500;
 /// What the statements alone claim and settle at once.
 const STATEMENT_BATCH: u32 = 500;
 /// The type that does nothing.
-const NOOP: &str = "noop";
+pub const NOOP: &str = "noop";
 /// Pickups in a repetition.
 const PICKUPS: usize = 100;
 /// The manifest of the component that is run.
@@ -37,10 +37,10 @@ type Figure = (&'static str, f64);
 
 /// A database, a deployed component, and a sandbox to run it in.
 pub struct Bench {
-    config: Config,
-    store: Arc<dyn Store>,
-    service: Service,
-    sandbox: Sandbox,
+    pub config: Config,
+    pub store: Arc<dyn Store>,
+    pub service: Service,
+    pub sandbox: Sandbox,
     wasm: Vec<u8>,
     jobs: u32,
 }
@@ -89,8 +89,12 @@ impl Bench {
     }
 
     /// Measures a scenario, after one warm-up.
-    pub async fn measure(&self, scenario: Scenario, repeat: u32) -> Result<Value> {
+    pub async fn measure(&self, scenario: Scenario, args: &Args) -> Result<Value> {
+        let repeat = args.repeat;
         match scenario {
+            Scenario::Pages => {
+                return page::measure(self, args.history, args.backlog, repeat).await;
+            }
             Scenario::Stop => {
                 let config = self.config.sandbox(self.config.worker.concurrency);
                 return stop::measure(config, &self.wasm, repeat).await;
@@ -111,7 +115,7 @@ impl Bench {
                 Scenario::Statements => self.statements().await?,
                 Scenario::Pickup => self.pickup().await?,
                 // Measured above.
-                Scenario::Sandbox | Scenario::Stop => Vec::new(),
+                Scenario::Sandbox | Scenario::Stop | Scenario::Pages => Vec::new(),
             };
             if round > 0 {
                 measures.add(values);
@@ -260,7 +264,8 @@ impl Bench {
         Ok(())
     }
 
-    fn worker(&self) -> Result<Worker> {
+    /// A worker, to be run.
+    pub fn worker(&self) -> Result<Worker> {
         Ok(Worker {
             store: Arc::clone(&self.store),
             executor: Arc::new(Loader::new(Arc::clone(&self.store), self.sandbox.clone())),
