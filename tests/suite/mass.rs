@@ -27,6 +27,18 @@ fn every_job_ends_once_though_a_worker_is_killed_every_second(kind: Kind) {
         worker.kill();
         *worker = Worker::start(&db, ARGS);
     }
+    // On a fast machine each of them may have had nothing to do just then; this one has.
+    let input = ["--input", r#"{"ms":3000}"#].map(str::to_owned);
+    let naps = load.start(&db, "nap", &input, 1, 1, 1);
+    let session = db.wait_state(&naps[0], "running")["session"].clone();
+    let sessions = db.json(&["session", "list"]);
+    let mut sessions = sessions.as_array().unwrap().iter();
+    let host = sessions.find(|it| it["id"] == session).unwrap()["host"].clone();
+    let host = host.as_str().unwrap();
+    let holder = workers
+        .iter_mut()
+        .find(|it| host.ends_with(&format!(":{}", it.pid())));
+    holder.unwrap().kill();
     let rescues = load.check(&db);
     assert!(rescues > 0, "no kill hit a job: this has tested nothing");
 }
