@@ -379,7 +379,7 @@ fn a_subscription_is_looked_at_and_steered_on_its_page() {
     }
     assert!(!get("/subscriptions/pager?state=delivered").contains("/jobs/0"));
     let wrong = server.send("GET", "/subscriptions/pager?state=gone", &[], b"");
-    assert_eq!(wrong.status, 400, "{wrong:?}");
+    assert_eq!(wrong.status, 422, "{wrong:?}");
     let place = send("/subscriptions/pager/pause", "");
     assert!(get(&place).contains("its events are gathered"));
     assert_eq!(shown(&db, "pager")["state"], "paused");

@@ -225,6 +225,11 @@ pub fn show(job: &JobDetail) -> String {
     if let Some(usage) = &job.usage {
         field("usage", usage_line(usage));
     }
+    if let Some(progress) = &job.progress {
+        let message = progress.message.as_deref().unwrap_or_default();
+        let percent = progress.fraction * 100.0;
+        field("progress", format!("{percent:.0}% {message}"));
+    }
     field("input", shorten(&job.input));
     if let Some(output) = &job.output {
         field("output", shorten(output));
@@ -241,7 +246,8 @@ pub fn show(job: &JobDetail) -> String {
         let is_final_word = Some(attempt.run) == last_run && job.failure == attempt.failure;
         let _ = write!(text, "\n{}", attempt_text(attempt, is_final_word));
     }
-    if ended_well(summary.state) && !job.log.is_empty() {
+    let goes_on = summary.state == State::Running;
+    if (ended_well(summary.state) || goes_on) && !job.log.is_empty() {
         text.push_str("\nlog\n");
         push_log(&mut text, &job.log);
     }
