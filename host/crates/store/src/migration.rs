@@ -32,7 +32,8 @@ macro_rules! migrations {
             "20261121210000_numbers",
             "20261121220000_pages",
             "20261121225000_running",
-            "20261121230000_subscriptions"
+            "20261121230000_subscriptions",
+            "20261122000000_pages_by_type"
         )
     };
     ($database:literal, $($name:literal),+) => {

@@ -336,7 +336,7 @@ async fn sqlite_plans_use_their_indexes() {
 }
 
 /// Dead letters are found by indexes of their own, whatever is asked for: values of the file, and the index that is to
-/// serve them.
+/// serve them, or any of two.
 const DEAD_LETTERS: [(&str, &str); 3] = [
     (
         "13, NULL, 'ffffffff-ffff-ffff-ffff-ffffffffffff', '00000000-0000-0000-0000-000000000000', NULL, NULL, NULL, 50",
@@ -344,7 +344,8 @@ const DEAD_LETTERS: [(&str, &str); 3] = [
     ),
     (
         "13, 3, 'ffffffff-ffff-ffff-ffff-ffffffffffff', '00000000-0000-0000-0000-000000000000', NULL, NULL, NULL, 50",
-        "default_type_id_state_id",
+        // The second has the type in it, so that others are passed over in the index.
+        "default_type_id_state_id|default_state_id_type_id_outcome",
     ),
     (
         "13, NULL, 'ffffffff-ffff-ffff-ffff-ffffffffffff', '00000000-0000-0000-0000-000000000000', NULL, NULL, \
@@ -395,7 +396,8 @@ async fn postgres_finds_dead_letters_by_index() {
                 assert!(!executed.is_empty(), "{mode}: nothing is read in\n{plan}");
                 for line in executed {
                     assert!(
-                        line.contains("Index") && line.contains(index),
+                        line.contains("Index")
+                            && index.split('|').any(|index| line.contains(index)),
                         "{mode}: {line} is not by {index} in\n{plan}"
                     );
                 }

@@ -14,8 +14,11 @@ FROM (
         SELECT o.chain_id, o.last_job, o.type_id, o.created_at
         FROM (
             SELECT l.chain_id, l.id AS last_job,
-                   coalesce((SELECT f.type_id FROM job_done f WHERE f.id = l.chain_id), l.type_id) AS type_id,
-                   coalesce((SELECT f.created_at FROM job_done f WHERE f.id = l.chain_id), l.created_at) AS created_at
+                   CASE WHEN l.id = l.chain_id THEN l.type_id
+                        ELSE coalesce((SELECT f.type_id FROM job_done f WHERE f.id = l.chain_id), l.type_id) END AS type_id,
+                   CASE WHEN l.id = l.chain_id THEN l.created_at
+                        ELSE coalesce((SELECT f.created_at FROM job_done f WHERE f.id = l.chain_id), l.created_at) END
+                   AS created_at
             FROM job_live l
             WHERE ?5 AND l.chain_id < ?1 AND l.chain_id >= ?7 AND l.state IN (SELECT value FROM json_each(?3))
         ) o

@@ -1,0 +1,3 @@
+-- Pages of what was discarded or cancelled, by type or outcome: jobs of others are passed over in the index.
+DROP INDEX job_done_dead;
+CREATE INDEX job_done_dead ON job_done (state, id, type_id, outcome) WHERE state IN (12, 13);
