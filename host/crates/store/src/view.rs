@@ -188,12 +188,11 @@ pub(crate) struct Claimed {
     pub(crate) with_blockers: Vec<JobId>,
 }
 
-pub(crate) fn claim<R: View>(rows: &[R]) -> Result<Claimed, StoreError> {
-    let mut alive = false;
+pub(crate) fn claim<R: View>(alive: bool, rows: &[R]) -> Result<Claimed, StoreError> {
     let mut jobs = Vec::with_capacity(rows.len());
     let mut with_blockers = Vec::new();
     for row in rows {
-        alive = row.flag("alive")?;
+        // A row without a job says only that the session lives.
         let Some(id) = row.get_uuid("id")? else {
             continue;
         };

@@ -44,12 +44,15 @@ fn both_databases_have_the_same_files() {
     // Differs by necessity: partitions, locks and notifications here, the file itself there. And what follows
     // the end of a chain is in one statement with it here, and in two of their own there; and triggers count jobs here,
     // and the writer there. Events of jobs are written by the statement that ends them here, and by one after it there.
+    // What is one statement for all rows here is a search and statements of one row there: claims, and the ends of jobs.
     assert_eq!(
         only,
         [
+            "claimable",
             "data_version",
             "drop_day",
             "empty",
+            "finishing",
             "fold_counts",
             "fold_lock",
             "free_keys",
@@ -58,6 +61,7 @@ fn both_databases_have_the_same_files() {
             "put_closures",
             "put_counts",
             "queued",
+            "ready",
             "retain_lock",
             "shrink",
             "tell_of_jobs",
@@ -297,6 +301,11 @@ async fn sqlite_plans_use_their_indexes() {
         let files = files("sqlite");
         let mut connection = SqliteConnection::connect(&db.url).await.unwrap();
         for (name, index, _) in HOT {
+            // What is one statement on Postgres begins with a search here.
+            let name = match name {
+                "claim" => "ready",
+                _ => name,
+            };
             let mut plan = String::new();
             for statement in statements(&files[name]) {
                 let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
@@ -326,7 +335,7 @@ async fn sqlite_plans_use_their_indexes() {
                 );
             }
             assert!(
-                name != "claim" || plan.matches("ORDER BY").count() <= 1,
+                name != "ready" || !plan.contains("ORDER BY"),
                 "{name} sorts the backlog\n{plan}"
             );
         }

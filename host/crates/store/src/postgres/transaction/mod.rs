@@ -99,7 +99,8 @@ impl Transaction for PgTransaction<'_> {
             .bind(i64::from(request.total))
             .fetch_all(&mut *self.0)
             .await?;
-        view::claim(&rows)
+        let alive = rows.first().map(|row| row.flag("alive")).transpose()?;
+        view::claim(alive.unwrap_or(false), &rows)
     }
 
     async fn heartbeat(&mut self, session: SessionId) -> Result<bool, StoreError> {

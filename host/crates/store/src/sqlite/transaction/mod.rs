@@ -29,7 +29,7 @@ mod lineage;
 use crate::StoreError;
 use crate::record::*;
 use crate::row::{AttemptRow, ClosureRow, EndedRow, FinishRow, JobRow, RequeueRow};
-use crate::sqlite::statement::{Connection, sql, values};
+use crate::sqlite::statement::{Connection, Value, sql, values};
 use crate::transaction::{Page, Transaction};
 use crate::view::{self, Claimed, Held, Reopened, View, all};
 pub(super) use statistic::CountChanges;
@@ -158,6 +158,53 @@ impl SqliteTransaction<'_> {
     }
 }
 
+/// The final row of a job that was read as a live one.
+fn final_row(
+    held: &Held,
+    live: &impl View,
+    end: &FinishRow,
+    now: i64,
+) -> Result<Vec<Value>, StoreError> {
+    let usage = end.usage.as_ref();
+    Ok(values![
+        end.id,
+        held.chain_id.0,
+        end.token,
+        end.continued_to,
+        live.int::<i64>("created_at")?,
+        live.int::<i64>("due_at")?,
+        held.claimed_at.map(|at| at.0),
+        now,
+        usage.map(|usage| usage.wall_us),
+        usage.map(|usage| usage.cpu_us),
+        usage.and_then(|usage| usage.fuel),
+        usage.map(|usage| usage.memory_bytes_peak),
+        usage.map(|usage| usage.output_bytes),
+        usage.map(|usage| usage.log_bytes),
+        usage.map(|usage| usage.log_bytes_dropped),
+        usage.and_then(|usage| usage.detail.as_deref()),
+        end.deployment,
+        held.type_id.0,
+        held.run,
+        live.int::<i64>("snoozes")?,
+        held.attempt,
+        held.rescues,
+        held.priority,
+        end.state,
+        end.outcome,
+        &end.output,
+        &end.failure,
+        &end.log,
+    ])
+}
+
+/// The first so many of some lists, in turns between them.
+fn in_turns(lists: Vec<Vec<Uuid>>, most: usize) -> Vec<Uuid> {
+    let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
+    let round = |at: usize| lists.iter().filter_map(move |list| list.get(at).copied());
+    (0..longest).flat_map(round).take(most).collect()
+}
+
 /// Ids as JSON holds them.
 fn hexes(ids: impl Iterator<Item = Uuid>) -> Vec<String> {
     ids.map(|id| id.simple().to_string()).collect()
@@ -217,16 +264,39 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     async fn claim(&mut self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-        let largest = request.quotas.iter().map(|(_, quota)| *quota).max();
-        let rows = sql!("claim")
-            .bind(json(&request.quotas)?)
-            .bind(request.token.0)
-            .bind(i64::from(request.total))
+        let types: Vec<i32> = request.quotas.iter().map(|(id, _)| id.0).collect();
+        let rows = sql!("claimable")
+            .bind(request.token.session().0)
+            .bind(json(&types)?)
             .bind(self.now)
-            .bind(i64::from(largest.unwrap_or(0)))
             .fetch_all(&mut self.connection)
             .await?;
-        let claimed = view::claim(&rows)?;
+        let (mut alive, mut claimable) = (false, HashSet::new());
+        for row in &rows {
+            alive = row.flag("alive")?;
+            if row.flag("trusted")?
+                && let Some(id) = row.int_option("type_id")?
+            {
+                claimable.insert(TypeId(id));
+            }
+        }
+        let mut ready = Vec::new();
+        for (type_id, quota) in &request.quotas {
+            if claimable.contains(type_id) {
+                let rows = sql!("ready")
+                    .bind(type_id.0)
+                    .bind(*quota)
+                    .fetch_all(&mut self.connection)
+                    .await?;
+                ready.push(all(&rows, |row| row.uuid("id"))?);
+            }
+        }
+        let leases = in_turns(ready, request.total as usize)
+            .into_iter()
+            .map(|id| values![id, request.token.0, self.now])
+            .collect();
+        let rows = sql!("claim").for_each(leases, &mut self.connection).await?;
+        let claimed = view::claim(alive, &rows)?;
         for job in &claimed.jobs {
             self.counts.moved(job.type_id, State::Ready, State::Running);
         }
@@ -254,39 +324,25 @@ impl Transaction for SqliteTransaction<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let now = self.now;
-        let values = |row: &&FinishRow| {
-            let usage = row.usage.as_ref();
-            values![
-                row.id,
-                row.held,
-                row.token,
-                row.state,
-                row.outcome,
-                &row.output,
-                &row.failure,
-                &row.log,
-                row.continued_to,
-                usage.map(|usage| usage.wall_us),
-                usage.map(|usage| usage.cpu_us),
-                usage.and_then(|usage| usage.fuel),
-                usage.map(|usage| usage.memory_bytes_peak),
-                usage.map(|usage| usage.output_bytes),
-                usage.map(|usage| usage.log_bytes),
-                usage.map(|usage| usage.log_bytes_dropped),
-                usage.and_then(|usage| usage.detail.as_deref()),
-                row.deployment,
-                now,
-            ]
-        };
-        let finished = sql!("finish")
-            .for_each(rows.iter().map(values).collect(), &mut self.connection)
+        let leases = rows.iter().map(|row| values![row.id, row.held]).collect();
+        let found = sql!("finishing")
+            .for_each(leases, &mut self.connection)
             .await?;
-        for row in &finished {
+        let mut ends: HashMap<Uuid, &FinishRow> = rows.iter().map(|row| (row.id, *row)).collect();
+        let mut finished = Vec::with_capacity(found.len());
+        let mut done = Vec::with_capacity(found.len());
+        for row in &found {
+            let held = view::held(row)?;
+            // A job that is named twice ends once.
+            let Some(end) = ends.remove(&held.id.0) else {
+                continue;
+            };
             let (type_id, state) = counted(row)?;
             self.counts.add(type_id, state, -1);
+            done.push(final_row(&held, row, end, self.now)?);
+            finished.push(held);
         }
-        let finished = all(&finished, view::held)?;
+        sql!("finish").for_each(done, &mut self.connection).await?;
         let states: HashMap<JobId, State> = rows
             .iter()
             .filter_map(|row| Some((JobId(row.id), State::from_code(row.state)?)))
