@@ -7,8 +7,10 @@ use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::capability::http::{HttpTarget, Scheme};
+use crate::id::SubscriptionId;
 use crate::quantity::{duration_ms, format_duration_ms};
 use crate::retry::RetryRule;
 use crate::statistic::Statistic;
@@ -29,9 +31,18 @@ pub const DELIVERY_BACKOFF_MS_MAX: u64 = 3_600_000;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub enum EventKind {
+    /// A job completed, and its chain with it.
+    #[serde(rename = "job.completed")]
+    JobCompleted,
+    /// A job completed, and named the next one of its chain.
+    #[serde(rename = "job.continued")]
+    JobContinued,
     /// A job failed for good.
     #[serde(rename = "job.discarded")]
     JobDiscarded,
+    /// A job was cancelled.
+    #[serde(rename = "job.cancelled")]
+    JobCancelled,
     /// A chain closed, well or not.
     #[serde(rename = "chain.closed")]
     ChainClosed,
@@ -45,8 +56,11 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
+        Self::JobCompleted,
+        Self::JobContinued,
         Self::JobDiscarded,
+        Self::JobCancelled,
         Self::ChainClosed,
         Self::TypeFailing,
         Self::TypeStuck,
@@ -55,7 +69,10 @@ impl EventKind {
     /// The name.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::JobCompleted => "job.completed",
+            Self::JobContinued => "job.continued",
             Self::JobDiscarded => "job.discarded",
+            Self::JobCancelled => "job.cancelled",
             Self::ChainClosed => "chain.closed",
             Self::TypeFailing => "type.failing",
             Self::TypeStuck => "type.stuck",
@@ -69,6 +86,9 @@ impl EventKind {
             Self::ChainClosed => 2,
             Self::TypeFailing => 4,
             Self::TypeStuck => 8,
+            Self::JobCompleted => 16,
+            Self::JobContinued => 32,
+            Self::JobCancelled => 64,
         }
     }
 
@@ -89,7 +109,9 @@ impl fmt::Display for EventKind {
 pub enum SubscriptionError {
     /// Text that names no kind of event.
     #[error(
-        "`{0}` is not a kind of event: one of job.discarded, chain.closed, type.failing, type.stuck"
+        "`{}` is not a kind of event: one of {}",
+        .0,
+        EventKind::ALL.map(EventKind::name).join(", ")
     )]
     Kind(String),
     /// No kinds at all.
@@ -142,6 +164,11 @@ impl EventKinds {
     /// Whether this kind is among them.
     pub fn contains(&self, kind: EventKind) -> bool {
         self.0.contains(&kind)
+    }
+
+    /// Every kind.
+    pub fn all() -> Self {
+        EventKind::ALL.into_iter().collect()
     }
 
     /// Whether there are none.
@@ -327,6 +354,42 @@ impl Thresholds {
     }
 }
 
+/// How far somebody has heard a stream of events: the id of an event in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventMark {
+    /// Whose stream it is: a subscription without a URL.
+    pub listener: SubscriptionId,
+    /// The place in the stream of the last event that was heard, from 1; 0 before the first.
+    pub position: i64,
+}
+
+impl fmt::Display for EventMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.listener.0.simple(), self.position)
+    }
+}
+
+/// Text that is no id of an event in a stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no id of an event in a stream")]
+pub struct ParseMarkError(String);
+
+impl FromStr for EventMark {
+    type Err = ParseMarkError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (listener, position) = text.split_once('-')?;
+            let listener = SubscriptionId(Uuid::try_parse(listener).ok()?);
+            let position = position.parse().ok()?;
+            let mark = Self { listener, position };
+            // Written in one way only.
+            (position >= 0 && mark.to_string() == text).then_some(mark)
+        };
+        read().ok_or_else(|| ParseMarkError(cut(text)))
+    }
+}
+
 /// What the status of a receiver's answer means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -371,11 +434,11 @@ mod tests {
 
     #[test]
     fn codes_and_names_are_read_back() {
-        for code in 0..16 {
+        for code in 0..128 {
             let kinds = EventKinds::from_code(code).expect("known");
             assert_eq!(kinds.code(), code);
         }
-        assert_eq!(EventKinds::from_code(16), None);
+        assert_eq!(EventKinds::from_code(128), None);
         for kind in EventKind::ALL {
             assert_eq!(kind.name().parse(), Ok(kind));
             assert_eq!(EventKind::from_code(kind.code()), Some(kind));
@@ -383,6 +446,31 @@ mod tests {
             assert_eq!(json, kind.name());
         }
         assert!("job.done".parse::<EventKind>().is_err());
+    }
+
+    #[test]
+    fn marks_are_read_back_or_refused() {
+        let mark = EventMark {
+            listener: SubscriptionId(Uuid::from_u128(7 << 64)),
+            position: 42,
+        };
+        let text = mark.to_string();
+        assert_eq!(text, "00000000000000070000000000000000-42");
+        assert_eq!(text.parse(), Ok(mark));
+        for bad in [
+            "",
+            "-",
+            "42",
+            "00000000000000070000000000000000",
+            "00000000000000070000000000000000-",
+            "00000000000000070000000000000000-+1",
+            "00000000000000070000000000000000--1",
+            "00000000000000070000000000000000-01",
+            "00000000-0000-0007-0000-000000000000-1",
+            "00000000000000070000000000000000-99999999999999999999",
+        ] {
+            assert!(bad.parse::<EventMark>().is_err(), "{bad}");
+        }
     }
 
     #[test]

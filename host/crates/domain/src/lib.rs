@@ -33,7 +33,7 @@ pub mod transition;
 pub use blocker::{Blocker, BlockerEnd};
 pub use capability::Capabilities;
 pub use command::Command;
-pub use event::{EventKind, EventKinds, EventUrl, SubscriptionName, Thresholds};
+pub use event::{EventKind, EventKinds, EventMark, EventUrl, SubscriptionName, Thresholds};
 pub use file::{FileRef, Files};
 pub use id::{
     AuditId, ChainId, DeploymentId, Digest, JobId, LeaseToken, ReplayId, SessionId, SubscriptionId,

@@ -422,6 +422,25 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets deliveries that are older than [`DELIVERED_KEPT`] or [`UNDELIVERED_KEPT`], a bounded number. How many.
     async fn trim_deliveries(&self) -> Result<u64, StoreError>;
 
+    // --- Events as they come ---
+
+    /// Makes a listener, for which events are written from its commit on, as for a subscription; and leases it to whoever
+    /// hears it, under the number that it answers with. Where there are [`LISTENERS_MAX`], the one that nobody has heard for
+    /// longest gives way, if that is for [`LISTENER_SPARED`]; else the answer is none. Fails with
+    /// [`StoreError::UnknownType`], and with [`StoreError::Invalid`] where there are no kinds or more than
+    /// [`LISTENER_TYPES_MAX`] types.
+    async fn put_listener(&self, listener: NewListener) -> Result<Option<i64>, StoreError>;
+    /// Leases a listener to who goes on with it; whoever had it loses it.
+    async fn resume_listener(&self, resume: ListenerResume) -> Result<Resumed, StoreError>;
+    /// What comes next for a listener, in the order in which it was committed as far as one job, chain or type is concerned.
+    /// Asked again with the same place, it answers with the same events. Does not wait. One that is asked for nothing
+    /// for [`LISTENER_KEPT`] ends.
+    async fn hear(&self, query: HearQuery) -> Result<Heard, StoreError>;
+    /// Ends the listeners that nobody has heard for [`LISTENER_KEPT`], and those for which more than
+    /// [`LISTENER_WAITING_MAX`] events wait; forgets what is left of them, a bounded number of rows. Whether there may be
+    /// more to forget. Any host may do it at any time.
+    async fn end_listeners(&self) -> Result<bool, StoreError>;
+
     // --- Waking ---
 
     /// A listener that hears of what other processes and this one commit. The listener is ready when

@@ -33,7 +33,8 @@ macro_rules! migrations {
             "20261121220000_pages",
             "20261121225000_running",
             "20261121230000_subscriptions",
-            "20261122000000_pages_by_type"
+            "20261122000000_pages_by_type",
+            "20261122010000_listeners"
         )
     };
     ($database:literal, $($name:literal),+) => {

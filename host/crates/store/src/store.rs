@@ -25,6 +25,9 @@ use crate::operation::enqueue::{Enqueue, Existing, TypeIds};
 use crate::operation::external::{Awaited, CompleteExternal, ExpireExternal};
 use crate::operation::fire::{self, Fire, PassOver};
 use crate::operation::lease::{Beat, Claim, EndSession, GiveBack, OpenSession, Promote, Rescue};
+use crate::operation::listener::{
+    EndListeners, HearListener, LookAtListener, PutListener, ResumeListener, Seen, type_list,
+};
 use crate::operation::operate::{Cancel, CancelChain, Reschedule, Retry, WhyNot};
 use crate::operation::pause::{ALL_TYPES, BeginPause, EndPause, EndPauses};
 use crate::operation::removal::{DeleteChain, Retain};
@@ -159,6 +162,15 @@ impl<B: Backend> SqlStore<B> {
             None => Ok(None),
             Some(name) => self.type_id(name).await.map(Some),
         }
+    }
+
+    /// The numbers of types that must exist.
+    async fn all_of(&self, names: &[TypeName]) -> Result<Vec<TypeId>, StoreError> {
+        let mut ids = Vec::with_capacity(names.len());
+        for name in names {
+            ids.push(self.type_id(name).await?);
+        }
+        Ok(ids)
     }
 
     fn known_types(&self, names: &HashSet<&TypeName>) -> TypeIds {
@@ -956,6 +968,30 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn trim_deliveries(&self) -> Result<u64, StoreError> {
         self.backend.run(TrimDeliveries).await
+    }
+
+    async fn put_listener(&self, listener: NewListener) -> Result<Option<i64>, StoreError> {
+        let types = type_list(self.all_of(&listener.types).await?);
+        self.backend.run(PutListener::new(listener, types)?).await
+    }
+
+    async fn resume_listener(&self, resume: ListenerResume) -> Result<Resumed, StoreError> {
+        let types = match &resume.types {
+            None => None,
+            Some(types) => Some(type_list(self.all_of(types).await?)),
+        };
+        self.backend.run(ResumeListener { resume, types }).await
+    }
+
+    async fn hear(&self, query: HearQuery) -> Result<Heard, StoreError> {
+        match self.backend.run(LookAtListener::new(query)?).await? {
+            Seen::Heard(heard) => Ok(heard),
+            Seen::Behind => self.backend.run(HearListener(query)).await,
+        }
+    }
+
+    async fn end_listeners(&self) -> Result<bool, StoreError> {
+        self.backend.run(EndListeners).await
     }
 
     async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {

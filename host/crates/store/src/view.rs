@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod deployment;
+pub(crate) mod listener;
 pub(crate) mod pause;
 mod read;
 pub(crate) mod running;

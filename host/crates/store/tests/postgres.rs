@@ -310,3 +310,64 @@ async fn a_day_whose_tables_are_in_use_is_dropped_later() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_event_that_commits_late_is_heard_once_and_nothing_is_skipped() {
+    run(Setting::Postgres, async |db: Fixture| {
+        let [a] = db.deploy(["a"]).await;
+        let id = SubscriptionId(Uuid::now_v7());
+        let new = NewListener {
+            id,
+            kinds: [EventKind::JobDiscarded].into_iter().collect(),
+            types: Vec::new(),
+            actor: "ada".to_owned(),
+        };
+        let lease = db.store.put_listener(new).await.unwrap().unwrap();
+        let hear = async |after| {
+            let query = HearQuery {
+                id,
+                lease,
+                after,
+                limit: 10,
+            };
+            match db.store.hear(query).await.unwrap() {
+                Heard::Events(events) => events,
+                other => panic!("{other:?}"),
+            }
+        };
+        let session = db.session().await;
+        let discard = async || {
+            db.start("a").await;
+            let job = db.claim_one(session, a).await;
+            db.settle(settlement(&job, Next::Discard)).await;
+        };
+        discard().await;
+        // A settlement that has drawn its number and stands still before it commits.
+        let mut late = PgConnection::connect(&db.url).await.unwrap();
+        let mut held = late.begin().await.unwrap();
+        let insert = "INSERT INTO hardstop.delivery (subscription, kind, type_id, job_id) \
+                      VALUES ($1, 1, $2, $1) RETURNING id";
+        let row = sqlx::query(insert)
+            .bind(id.0)
+            .bind(a.0)
+            .fetch_one(&mut *held)
+            .await
+            .unwrap();
+        let number: i64 = row.get(0);
+        discard().await;
+        let first = hear(0).await;
+        assert_eq!(first.len(), 2);
+        assert!(first[0].delivery.id < number && number < first[1].delivery.id);
+        assert_eq!(hear(2).await, []);
+        held.commit().await.unwrap();
+        discard().await;
+        let rest = hear(2).await;
+        let places: Vec<i64> = rest.iter().map(|it| it.position).collect();
+        assert_eq!(places, [3, 4]);
+        assert_eq!(rest[0].delivery.id, number);
+        assert_eq!(hear(4).await, []);
+        // Whoever goes on from the beginning hears the same.
+        assert_eq!(hear(0).await, [first, rest].concat());
+    })
+    .await;
+}

@@ -175,3 +175,47 @@ async fn the_database_keeps_its_settings() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn subscriptions_and_their_events_outlive_the_tables_that_they_were_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("old.db").display());
+    let options: sqlx::sqlite::SqliteConnectOptions = url.parse().unwrap();
+    let options = options.create_if_missing(true);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../migrations/sqlite");
+    let read = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+    let old = [
+        "CREATE TABLE job_type (id INTEGER PRIMARY KEY, name TEXT)".to_owned(),
+        read("20261121230000_subscriptions.sql"),
+        "INSERT INTO subscription (id, name, url, kinds, thresholds, actor, created_at, next_at) \
+         VALUES (zeroblob(16), 's', 'https://example.com', 15, '{}', 'ada', 1, 2);
+         INSERT INTO delivery (subscription, kind, at, type_id, failures) \
+         VALUES (zeroblob(16), 8, 3, 4, 5), (zeroblob(16), 2, 6, 7, 0), (zeroblob(16), 1, 8, 9, 0);
+         DELETE FROM delivery WHERE id = 3"
+            .to_owned(),
+        read("20261122010000_listeners.sql"),
+        "INSERT INTO delivery (subscription, kind, at, type_id) VALUES (zeroblob(16), 64, 10, 11)"
+            .to_owned(),
+    ];
+    for sql in old {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    let kept: Vec<(i64, i64, i64, i64)> =
+        sqlx::query_as("SELECT id, kind, at, failures FROM delivery ORDER BY id")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    // The number of one that was forgotten is not given again.
+    assert_eq!(kept, [(1, 8, 3, 5), (2, 2, 6, 0), (4, 64, 10, 0)]);
+    let kept: (String, i64, i64, i64) =
+        sqlx::query_as("SELECT name, kinds, created_at, next_at FROM subscription")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(kept, ("s".to_owned(), 15, 1, 2));
+    connection.close().await.unwrap();
+}

@@ -317,6 +317,22 @@ impl Store for FaultyStore {
         not_simulated("check_types")
     }
 
+    async fn put_listener(&self, _: NewListener) -> Result<Option<i64>, StoreError> {
+        not_simulated("put_listener")
+    }
+
+    async fn resume_listener(&self, _: ListenerResume) -> Result<Resumed, StoreError> {
+        not_simulated("resume_listener")
+    }
+
+    async fn hear(&self, _: HearQuery) -> Result<Heard, StoreError> {
+        not_simulated("hear")
+    }
+
+    async fn end_listeners(&self) -> Result<bool, StoreError> {
+        not_simulated("end_listeners")
+    }
+
     async fn trim_deliveries(&self) -> Result<u64, StoreError> {
         not_simulated("trim_deliveries")
     }

@@ -65,7 +65,10 @@ async fn types(
     check: &Check,
 ) -> Result<HashMap<TypeName, ActiveType>, StoreError> {
     let types = tx.types().await?.into_iter();
-    let wanted = types.filter(|active| check.type_id.is_none_or(|id| id == active.id));
+    let wanted = types.filter(|active| {
+        let about = check.types.as_ref();
+        about.is_none_or(|about| about.contains(&active.id))
+    });
     Ok(wanted
         .map(|active| (active.spec.name.clone(), active))
         .collect())
@@ -82,7 +85,11 @@ async fn failing(
     let from = check.now.0.saturating_sub(window_us);
     // The minute that this lies in counts, and so does the one that is not over.
     let from = from - from.rem_euclid(i64::from(STATISTIC_STEP_S_MIN) * 1_000_000);
-    let points = tx.statistics(from, check.now.0, check.type_id).await?;
+    let only = match check.types.as_deref() {
+        Some([type_id]) => Some(*type_id),
+        _ => None,
+    };
+    let points = tx.statistics(from, check.now.0, only).await?;
     let mut seen: HashMap<TypeName, Statistic> = HashMap::new();
     for point in points {
         seen.entry(point.type_name)

@@ -13,6 +13,7 @@ pub(crate) mod external;
 pub(crate) mod fire;
 pub(crate) mod lease;
 pub(crate) mod list;
+pub(crate) mod listener;
 pub(crate) mod operate;
 pub(crate) mod own_transaction;
 pub(crate) mod pause;

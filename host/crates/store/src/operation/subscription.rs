@@ -43,6 +43,17 @@ async fn shown(
     }))
 }
 
+/// Fails where this cannot be on record for who does something.
+pub(super) fn check_actor(actor: &str) -> Result<(), StoreError> {
+    if actor.is_empty() || actor.len() > PAUSE_ACTOR_BYTES_MAX || actor.contains('\0') {
+        return Err(StoreError::Invalid(format!(
+            "an actor of {} bytes is not from 1 to {PAUSE_ACTOR_BYTES_MAX}, without NUL characters",
+            actor.len()
+        )));
+    }
+    Ok(())
+}
+
 /// Makes a subscription. None where its name is taken.
 pub(crate) struct PutSubscription {
     new: NewSubscription,
@@ -60,13 +71,7 @@ impl PutSubscription {
         if new.kinds.is_empty() {
             return Err(invalid(hardstop_domain::event::SubscriptionError::NoKinds));
         }
-        let actor = &new.actor;
-        if actor.is_empty() || actor.len() > PAUSE_ACTOR_BYTES_MAX || actor.contains('\0') {
-            return Err(StoreError::Invalid(format!(
-                "an actor of {} bytes is not from 1 to {PAUSE_ACTOR_BYTES_MAX}, without NUL characters",
-                actor.len()
-            )));
-        }
+        check_actor(&new.actor)?;
         let thresholds = row::json(&new.thresholds).map_err(unwritable)?;
         Ok(Self {
             new,

@@ -6,6 +6,7 @@ mod dead_letter;
 mod deployment;
 mod explain;
 mod external;
+mod listener;
 mod pause;
 mod retention;
 mod running;
@@ -32,6 +33,7 @@ pub use explain::*;
 
 pub use dead_letter::*;
 pub use deployment::*;
+pub use listener::*;
 pub use pause::*;
 pub use retention::*;
 pub use running::*;

@@ -8,6 +8,7 @@ pub(crate) mod deployment;
 pub(crate) mod external;
 pub(crate) mod key;
 pub(crate) mod lineage;
+pub(crate) mod listener;
 pub(crate) mod pause;
 mod read;
 mod removal;
@@ -42,6 +43,7 @@ pub(crate) trait Transaction:
     + ExternalStatements
     + KeyStatements
     + LineageStatements
+    + listener::ListenerStatements
     + pause::PauseStatements
     + deployment::DeploymentStatements
     + schedule::ScheduleStatements

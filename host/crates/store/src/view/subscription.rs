@@ -5,7 +5,7 @@ use hardstop_domain::{
     Thresholds, Timestamp, TypeId,
 };
 
-use super::{View, parse};
+use super::{View, listener, parse};
 use crate::StoreError;
 use crate::record::{Delivery, DeliveryState, LeasedDeliveries, Subscription, SubscriptionState};
 
@@ -14,7 +14,8 @@ use crate::record::{Delivery, DeliveryState, LeasedDeliveries, Subscription, Sub
 pub(crate) struct Check {
     pub(crate) id: SubscriptionId,
     pub(crate) kinds: EventKinds,
-    pub(crate) type_id: Option<TypeId>,
+    /// The types that it is about; none: all.
+    pub(crate) types: Option<Vec<TypeId>>,
     pub(crate) thresholds: Thresholds,
     /// Of which it was told: the code of a kind, and a type.
     pub(crate) episodes: Vec<(i16, TypeId)>,
@@ -41,7 +42,7 @@ fn name(row: &impl View) -> Result<SubscriptionName, StoreError> {
         .map_err(|error| StoreError::Corrupt(format!("{error}")))
 }
 
-fn kinds(row: &impl View) -> Result<EventKinds, StoreError> {
+pub(super) fn kinds(row: &impl View) -> Result<EventKinds, StoreError> {
     let code = row.int("kinds")?;
     EventKinds::from_code(code).ok_or_else(|| corrupt("kinds of events", code))
 }
@@ -108,10 +109,14 @@ pub(crate) fn leased(row: &impl View) -> Result<LeasedDeliveries, StoreError> {
 }
 
 pub(crate) fn check(row: &impl View) -> Result<Check, StoreError> {
+    let type_id = row.int_option("type_id")?.map(TypeId);
     Ok(Check {
         id: id(row)?,
         kinds: kinds(row)?,
-        type_id: row.int_option("type_id")?.map(TypeId),
+        types: match type_id {
+            Some(type_id) => Some(vec![type_id]),
+            None => listener::types(row)?,
+        },
         thresholds: parse(&row.text("thresholds")?, "thresholds")?,
         episodes: parse(&row.text("episodes")?, "episodes")?,
         now: row.time("now")?,

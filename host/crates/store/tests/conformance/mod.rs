@@ -14,6 +14,7 @@ mod enqueue;
 mod explain;
 mod external;
 mod lineage;
+mod listener;
 mod migrate;
 mod pause;
 mod promote;
@@ -101,6 +102,18 @@ suite! {
         a_stuck_type_is_told_unless_it_is_held,
         old_deliveries_are_forgotten,
         what_is_done_with_a_subscription_is_recorded,
+    }
+    listener {
+        every_end_is_heard_by_those_who_want_it,
+        what_is_rolled_back_is_heard_by_nobody,
+        the_same_is_told_again_until_it_was_heard,
+        a_stream_goes_on_at_another_host,
+        a_stream_that_nobody_hears_ends,
+        a_stream_that_falls_too_far_behind_ends,
+        what_is_far_back_is_forgotten,
+        one_that_nobody_hears_gives_way,
+        a_failing_type_is_heard_by_who_listens_for_it,
+        listeners_that_cannot_be_are_refused,
     }
     token {
         a_token_is_found_until_it_is_revoked,

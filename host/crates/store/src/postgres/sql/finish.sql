@@ -36,15 +36,19 @@ WITH finished AS (
     UPDATE hardstop.chain_key SET open = false
     WHERE open AND chain_id = ANY (ARRAY(SELECT chain_id FROM finished WHERE keyed AND state <> 11))
 ), wanted AS MATERIALIZED (
-    SELECT s.id, s.type_id, k.kind
+    SELECT s.id, s.type_id, s.type_ids, k.kind, k.state, k.place
     FROM hardstop.subscription s
-    CROSS JOIN (VALUES (1::int2), (2::int2)) k (kind)
+    CROSS JOIN (
+        VALUES (16::int2, 10, 0), (32::int2, 11, 0), (1::int2, 12, 0), (64::int2, 13, 0), (2::int2, NULL, 1)
+    ) k (kind, state, place)
     WHERE s.kinds & k.kind <> 0
 ), told AS (
     INSERT INTO hardstop.delivery (subscription, kind, type_id, job_id, chain_id, job_state, outcome, attempt)
     SELECT w.id, w.kind, f.type_id, f.id, f.chain_id, f.state, f.outcome, f.attempt
     FROM wanted w
-    JOIN finished f ON w.type_id IS NULL OR w.type_id = f.type_id
-    WHERE CASE w.kind WHEN 1 THEN f.state = 12 ELSE f.state <> 11 END
+    JOIN finished f ON coalesce(w.type_id = f.type_id, true) AND coalesce(f.type_id = ANY (w.type_ids), true)
+    WHERE CASE w.kind WHEN 2 THEN f.state <> 11 ELSE f.state = w.state END
+    -- That a chain closed is told after what closed it.
+    ORDER BY w.place
 )
 SELECT id, chain_id, type_id, lease_token, attempt, run, rescues, priority, claimed_at, blocking, keyed FROM finished

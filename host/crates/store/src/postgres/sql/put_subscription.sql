@@ -2,6 +2,6 @@
 -- or null. $6: the thresholds. $7: who makes it. $8: the most that there may be.
 INSERT INTO hardstop.subscription (id, name, url, kinds, type_id, thresholds, actor)
 SELECT $1, $2, $3, $4, $5, $6, $7
-WHERE (SELECT count(*) FROM hardstop.subscription) < $8
+WHERE (SELECT count(*) FROM hardstop.subscription WHERE state <> 4) < $8
 ON CONFLICT (name) DO NOTHING
 RETURNING id

@@ -1,4 +1,4 @@
--- Subscriptions, by name. $1: only the one of this name, or null. $2: up to how many deliveries to count.
+-- Subscriptions, by name, without listeners, which have none. $1: only the one of this name, or null. $2: up to how many deliveries to count.
 SELECT s.id, s.name, s.url, s.kinds, t.name AS type_name, s.thresholds, s.actor, s.created_at, s.state,
        (SELECT count(*) FROM (
            SELECT 1 FROM hardstop.delivery d WHERE d.subscription = s.id AND d.state = 1 LIMIT $2
@@ -9,5 +9,5 @@ SELECT s.id, s.name, s.url, s.kinds, t.name AS type_name, s.thresholds, s.actor,
        s.delivered_at, s.failed_at, s.failure
 FROM hardstop.subscription s
 LEFT JOIN hardstop.job_type t ON t.id = s.type_id
-WHERE $1::text IS NULL OR s.name = $1::text
+WHERE s.state <> 4 AND ($1::text IS NULL OR s.name = $1::text)
 ORDER BY s.name COLLATE "C"

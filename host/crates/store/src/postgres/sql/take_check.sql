@@ -5,9 +5,9 @@ SET checked_at = clock_timestamp()
 WHERE id = (
     SELECT s.id
     FROM hardstop.subscription s
-    WHERE s.kinds >= 4 AND s.checked_at <= clock_timestamp() - $1::int8 * interval '1 microsecond'
+    WHERE s.kinds & 12 <> 0 AND s.checked_at <= clock_timestamp() - $1::int8 * interval '1 microsecond'
     ORDER BY s.checked_at
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING id, kinds, type_id, thresholds, episodes, clock_timestamp() AS now
+RETURNING id, kinds, type_id, array_to_json(type_ids)::text AS type_ids, thresholds, episodes, clock_timestamp() AS now

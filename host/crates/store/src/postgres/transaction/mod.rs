@@ -2,6 +2,7 @@
 
 mod dead_letter;
 mod deployment;
+mod listener;
 mod pause;
 mod read;
 mod removal;

@@ -5,8 +5,8 @@ SET checked_at = ?2
 WHERE id = (
     SELECT s.id
     FROM subscription s
-    WHERE s.kinds >= 4 AND s.checked_at <= ?2 - ?1
+    WHERE s.kinds & 12 <> 0 AND s.checked_at <= ?2 - ?1
     ORDER BY s.checked_at
     LIMIT 1
 )
-RETURNING id, kinds, type_id, thresholds, episodes, ?2 AS now
+RETURNING id, kinds, type_id, type_ids, thresholds, episodes, ?2 AS now

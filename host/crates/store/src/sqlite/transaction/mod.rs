@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 mod dead_letter;
 mod deployment;
+mod listener;
 mod pause;
 mod read;
 mod removal;
