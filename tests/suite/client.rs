@@ -16,6 +16,9 @@ on_both!(looking_shows_the_same, a_wait_outlives_its_server);
 /// An id that nothing has.
 const NOTHING: &str = "0198c2f4-7d5e-7c1a-b0de-5a3f0c9d2e11";
 
+/// An event of a stream that is gone.
+const GONE: &str = "0198c2f47d5e7c1ab0de5a3f0c9d2e11-7";
+
 /// What a command says of the database, and what it says of the server.
 fn both(db: &Database, server: &Server, args: &[&str]) -> (Said, Said) {
     let url = format!("http://{}", server.address());
@@ -214,6 +217,11 @@ fn looking_shows_the_same(kind: Kind) {
         &["pause", "noop", "--until", "tomorrow"],
         &["pause", "noop", "--until", "2020-01-01T00:00:00Z"],
         &["token", "revoke", NOTHING],
+        &["events", "--since", GONE],
+        &["events", "--type", "nothing"],
+        &["events", "--type", "No Type", "--kind", "chain.closed"],
+        &["events", "--type", ""],
+        &["events", "--kind", "chain.done"],
         &["subscription", "list"],
         &["subscription", "show", "nothing"],
         &["subscription", "show", "No Name"],
@@ -272,7 +280,7 @@ const HERE: [&str; 5] = ["run", "serve", "worker", "migrate", "doctor"];
 /// The name of a command with its subcommand.
 fn name_of(args: &[&str]) -> String {
     match args[0] {
-        "start" | "deploy" | "pause" | "resume" | "pauses" => args[0].to_owned(),
+        "start" | "deploy" | "pause" | "resume" | "pauses" | "events" => args[0].to_owned(),
         _ => args[..2].join(" "),
     }
 }

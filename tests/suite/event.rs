@@ -1,14 +1,21 @@
 //! Events that are posted to a URL: signed, in order, at least once, and not where they may not go.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::Child;
 
 use hardstop_tests::{
-    Database, Kind, Posted, RECEIVER_CANARY, Receiver, Reply, Server, Worker, guest, wait_for,
+    Database, Kind, Posted, RECEIVER_CANARY, Receiver, Reply, Said, Server, Worker, guest,
+    hardstop, wait_for,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-both_ways!(events_arrive_signed_and_in_order);
+both_ways!(
+    events_arrive_signed_and_in_order,
+    events_are_printed_until_interrupted
+);
 
 mod robust {
     on_both!(
@@ -514,5 +521,191 @@ fn subscriptions_over_the_api() {
     ] {
         let gone = server.call(method, &format!("/subscriptions/s{path}"), None);
         gone.problem(404, "no-such-subscription");
+    }
+}
+
+/// `hardstop events`, as it goes on.
+struct Printing {
+    child: Child,
+    said: [PathBuf; 2],
+}
+
+impl Printing {
+    /// Of the database, or of the server before it.
+    fn start(db: &Database, name: &str, args: &[&str]) -> Self {
+        let args: Vec<&str> = ["events"].into_iter().chain(args.iter().copied()).collect();
+        let place = db.place(&args);
+        let place = place.each_ref().map(String::as_str);
+        Self::at(db, name, &[args.as_slice(), place.as_slice()].concat())
+    }
+
+    fn at(db: &Database, name: &str, args: &[&str]) -> Self {
+        let said = ["out", "err"].map(|end| db.folder().join(format!("{name}.{end}")));
+        let [out, err] = said.each_ref().map(|path| File::create(path).unwrap());
+        let mut command = hardstop(db.folder(), args);
+        let child = command.stdout(out).stderr(err).spawn().unwrap();
+        Self { child, said }
+    }
+
+    /// Standard output and standard error.
+    fn said(&self) -> [String; 2] {
+        self.said
+            .each_ref()
+            .map(|path| fs::read_to_string(path).unwrap())
+    }
+
+    #[track_caller]
+    fn wait(&self, what: &str, is: impl Fn(&str, &str) -> bool) {
+        wait_for(what, || {
+            let [out, err] = self.said();
+            is(&out, &err).then_some(())
+        });
+    }
+
+    #[track_caller]
+    fn wait_lines(&self, count: usize) {
+        self.wait(&format!("{count} events"), |out, _| {
+            out.lines().count() >= count
+        });
+    }
+
+    /// Interrupts it, and waits for its end.
+    #[track_caller]
+    fn interrupt(mut self) -> Said {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::INT).unwrap();
+        let status = wait_for("it to end", || self.child.try_wait().unwrap());
+        let [stdout, stderr] = self.said();
+        Said {
+            code: status.code().unwrap(),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Drop for Printing {
+    fn drop(&mut self) {
+        // It has ended, where nothing failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn cancelled(db: &Database) -> String {
+    let chain = db.start("noop", "{}");
+    db.run(&["chain", "cancel", &chain]).good();
+    chain
+}
+
+fn events_are_printed_until_interrupted(kind: Kind) {
+    let db = Database::new(kind, &["plain"]);
+    let printing = Printing::start(
+        &db,
+        "first",
+        &["--kind", "chain.closed", "--kind", "job.cancelled"],
+    );
+    printing.wait("it to listen", |_, err| err.contains("waiting for events"));
+    let chain = cancelled(&db);
+    printing.wait_lines(2);
+    let said = printing.interrupt().good();
+    let lines: Vec<&str> = said.stdout.lines().collect();
+    for (line, kind) in lines.iter().zip(["job.cancelled", "chain.closed"]) {
+        for part in [kind, "noop", &chain, "cancelled"] {
+            assert!(line.contains(part), "{part}: {said:?}");
+        }
+    }
+    assert_eq!(lines.len(), 2);
+    // What comes meanwhile is not lost.
+    let (_, id) = said
+        .stderr
+        .split_once("--since ")
+        .expect("it says how to go on");
+    let id = id.split_whitespace().next().unwrap();
+    let meanwhile = cancelled(&db);
+    let printing = Printing::start(&db, "second", &["--since", id, "-o", "json"]);
+    printing.wait_lines(2);
+    let last = cancelled(&db);
+    printing.wait_lines(4);
+    let said = printing.interrupt().good();
+    assert_eq!(said.stderr, "");
+    let events = said.json_lines();
+    let told: Vec<_> = events
+        .iter()
+        .map(|it| {
+            (
+                it["type"].as_str().unwrap(),
+                it["data"]["chain_id"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("job.cancelled", meanwhile.as_str()),
+            ("chain.closed", meanwhile.as_str()),
+            ("job.cancelled", last.as_str()),
+            ("chain.closed", last.as_str()),
+        ]
+    );
+    let ids: BTreeSet<&str> = events.iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert!(ids.len() == 4 && !ids.contains(id), "{ids:?}");
+}
+
+#[test]
+fn who_prints_events_goes_on_when_the_server_is_back() {
+    let db = Database::new(Kind::Sqlite, &["plain"]);
+    let server = Server::start(&db);
+    let address = server.address().to_string();
+    let url = format!("http://{address}");
+    let printing = Printing::at(&db, "away", &["events", "--server", &url]);
+    printing.wait("it to listen", |_, err| err.contains("waiting for events"));
+    let mut chains = vec![cancelled(&db)];
+    printing.wait_lines(2);
+    drop(server);
+    chains.push(cancelled(&db));
+    let _server = Server::listening(&db, &address, &["--no-worker"]);
+    printing.wait_lines(4);
+    let said = printing.interrupt().good();
+    let lines: Vec<&str> = said.stdout.lines().collect();
+    let closed: Vec<&&str> = lines
+        .iter()
+        .filter(|it| it.contains("chain.closed"))
+        .collect();
+    assert_eq!((lines.len(), closed.len()), (4, 2), "{said:?}");
+    assert!(
+        closed
+            .iter()
+            .zip(&chains)
+            .all(|(line, chain)| line.contains(chain)),
+        "{said:?}"
+    );
+    assert!(!said.stderr.contains("lost"), "{said:?}");
+}
+
+#[test]
+fn who_prints_events_says_that_some_were_lost() {
+    for kind in [Kind::Postgres, Kind::ServedPostgres] {
+        let db = Database::new(kind, &["plain"]);
+        let printing = Printing::start(&db, "lost", &[]);
+        printing.wait("it to listen", |_, err| err.contains("waiting for events"));
+        cancelled(&db);
+        printing.wait_lines(2);
+        db.sql("DELETE FROM hardstop.subscription");
+        printing.wait("it to say so", |_, err| err.contains("events were lost"));
+        // It hears again from here on.
+        wait_for("it to listen again", || {
+            cancelled(&db);
+            (printing.said()[0].lines().count() > 2).then_some(())
+        });
+        let said = printing.interrupt().good();
+        assert!(said.stderr.contains("no going on from event"), "{said:?}");
+        // From an event that was printed before, there is no going on.
+        let gone = "0198c2f47d5e7c1ab0de5a3f0c9d2e11-7";
+        let away = hardstop(db.folder(), &["events", "--server", "http://127.0.0.1:1"]);
+        let said = Said::from({ away }.output().unwrap());
+        assert_eq!((said.code, said.stdout.as_str()), (3, ""), "{said:?}");
+        let said = db.run(&["events", "--since", gone]);
+        assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{said:?}");
     }
 }

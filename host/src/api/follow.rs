@@ -10,14 +10,11 @@ use std::time::Duration;
 
 use aide::axum::routing::get_with;
 use aide::generate::GenContext;
-use aide::openapi::{MediaType, Operation, Response as DocumentedResponse, StatusCode};
+use aide::openapi::{Operation, Response as DocumentedResponse, StatusCode};
 use aide::operation::{OperationInput, OperationOutput};
-use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
-use futures::{Stream, stream};
 use hardstop_domain::{Digest, JobId, Scope};
 use hardstop_store::JobDetail;
 use schemars::JsonSchema;
@@ -30,6 +27,7 @@ use super::access::Caller;
 use super::extract::{Path, document_header};
 use super::problem::Problem;
 use super::route::Routes;
+use super::sse::{self, ANSWER_MAX, COMMENT, SILENCE_MAX, Source, event};
 use crate::error::{Error, Kind};
 use crate::service::{Service, logs};
 
@@ -37,14 +35,6 @@ use crate::service::{Service, logs};
 pub const FOLLOWERS_MAX: usize = 64;
 /// How often a job is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// How long nothing is sent at the most, so that whatever is in between keeps the connection.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
-/// How long one answer goes on. Whoever wants more sends the last id, and the token again.
-const FOLLOW_MAX: Duration = Duration::from_secs(600);
-/// What is sent where there is nothing to say.
-const COMMENT: &str = ":\n\n";
-const EVENT_STREAM: &str = "text/event-stream";
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 pub fn routes(routes: Routes) -> Routes {
     routes.add(
@@ -145,11 +135,6 @@ fn digest(what: &impl Serialize) -> String {
     Digest::of(&serde_json::to_vec(what).unwrap_or_default()).short()
 }
 
-fn event(name: &str, id: &str, data: &impl Serialize) -> String {
-    let data = serde_json::to_string(data).unwrap_or_default();
-    format!("event: {name}\nid: {id}\ndata: {data}\n\n")
-}
-
 /// What was heard before, as the header `Last-Event-ID` tells.
 pub struct LastEvent(pub Heard);
 
@@ -157,17 +142,8 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEvent {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Some(id) = parts.headers.get(LAST_EVENT_ID) else {
-            return Ok(Self(Heard::default()));
-        };
-        let heard = id.to_str().ok().and_then(Heard::read);
-        heard.map(Self).ok_or_else(|| {
-            Problem::new(
-                Kind::InvalidCursor,
-                "`Last-Event-ID` is no id of an event of a job",
-            )
-            .hint("send the `id` of the last event that came, or none, to begin")
-        })
+        let heard = sse::last_heard(parts, "a job", Heard::read)?;
+        Ok(Self(heard.unwrap_or_default()))
     }
 }
 
@@ -179,11 +155,11 @@ impl OperationInput for LastEvent {
 }
 
 /// Server-sent events.
-pub struct Events(Body);
+pub struct Events(Response);
 
 impl IntoResponse for Events {
     fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, EVENT_STREAM)], self.0).into_response()
+        self.0
     }
 }
 
@@ -194,15 +170,10 @@ impl OperationOutput for Events {
         _: &mut GenContext,
         _: &mut Operation,
     ) -> Vec<(Option<StatusCode>, DocumentedResponse)> {
-        let response = DocumentedResponse {
-            description: "Events: `job` has a `JobSummary`, `log` a `LogLine`, `progress` how far the attempt is, and `end` says \
-                          that the job is final. \
-                          Without `end`, send the last id again."
-                .to_owned(),
-            content: [(EVENT_STREAM.to_owned(), MediaType::default())].into_iter().collect(),
-            ..DocumentedResponse::default()
-        };
-        vec![(Some(StatusCode::Code(200)), response)]
+        sse::document(
+            "Events: `job` has a `JobSummary`, `log` a `LogLine`, `progress` how far the attempt is, and `end` says \
+             that the job is final. Without `end`, send the last id again.",
+        )
     }
 }
 
@@ -236,12 +207,12 @@ pub async fn events(
         heard,
         pending: VecDeque::new(),
         ended: false,
-        until: Instant::now() + FOLLOW_MAX,
+        until: Instant::now() + ANSWER_MAX,
         spoke_at: Instant::now(),
         stopping: api.stopping.clone(),
         _slot: slot,
     };
-    Ok(Events(Body::from_stream(following.events())))
+    Ok(Events(sse::answer(following)))
 }
 
 struct Following {
@@ -256,16 +227,7 @@ struct Following {
     _slot: OwnedSemaphorePermit,
 }
 
-impl Following {
-    fn events(self) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-        stream::try_unfold(self, async |mut following| {
-            let next = following.next().await;
-            let next = next.map_err(|error| std::io::Error::other(error.message))?;
-            Ok(next.map(|text| (Bytes::from(text), following)))
-        })
-    }
-
-    /// What is sent next; none at the end.
+impl Source for Following {
     async fn next(&mut self) -> Result<Option<String>, Error> {
         loop {
             if let Some(text) = self.pending.pop_front() {

@@ -17,6 +17,7 @@ pub(crate) mod dead_letter;
 pub(crate) mod deployment;
 pub mod document;
 mod door;
+pub(crate) mod event;
 pub(crate) mod extract;
 pub(crate) mod follow;
 pub(crate) mod guard;
@@ -29,6 +30,7 @@ mod route;
 pub(crate) mod schedule;
 mod server;
 mod session;
+mod sse;
 pub(crate) mod subscription;
 pub(crate) mod token;
 mod upload;
@@ -62,6 +64,8 @@ pub struct Api {
     deployer: Arc<Deployer>,
     /// How many more jobs may be followed.
     followers: Arc<Semaphore>,
+    /// How many more streams of events may be told.
+    hearers: Arc<Semaphore>,
     /// What bodies may have together.
     bodies: Arc<BodyBudget>,
     /// Whether the server ends: what goes on by itself ends then.
@@ -95,6 +99,7 @@ fn routes() -> Routes {
     let routes = chain::routes(routes);
     let routes = job::routes(routes);
     let routes = follow::routes(routes);
+    let routes = event::routes(routes);
     let routes = job_type::routes(routes);
     let routes = component::routes(routes);
     let routes = deployment::routes(routes);
@@ -127,6 +132,7 @@ pub fn router(
         bodies: Arc::new(BodyBudget::new(deployer.config.serve.body_budget_bytes)),
         deployer: Arc::new(deployer),
         followers: Arc::new(Semaphore::new(follow::FOLLOWERS_MAX)),
+        hearers: Arc::new(Semaphore::new(event::HEARERS_MAX)),
         stopping,
     };
     let metered = from_fn_with_state(api.clone(), body::metered);

@@ -10,6 +10,7 @@ mod dead_letter;
 mod deploy;
 mod deployment;
 mod doctor;
+mod event;
 mod explain;
 mod external;
 mod job;
@@ -189,6 +190,7 @@ fn execute(mut cli: Cli, matches: &ArgMatches) -> Result<ExitCode, Error> {
             Command::Pauses => pause::list(&context).await,
             Command::Session(command) => session::execute(&context, command).await,
             Command::Audit(command) => audit::execute(&context, command).await,
+            Command::Events(args) => event::execute(&context, args).await,
             Command::Subscription(command) => subscription::execute(&context, command).await,
             Command::Token(command) => token::execute(&context, command).await,
             Command::Migrate => migrate::execute(&context).await,

@@ -24,7 +24,7 @@ use crate::tls;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const USER_AGENT: &str = concat!("hardstop/", env!("CARGO_PKG_VERSION"));
 
-type Sender = SendRequest<Full<Bytes>>;
+pub(super) type Sender = SendRequest<Full<Bytes>>;
 
 /// What sends requests to one server.
 pub(super) struct Connection {

@@ -9,11 +9,13 @@ mod component;
 mod connection;
 mod dead_letter;
 mod deployment;
+mod event;
 mod follow;
 mod job;
 mod job_type;
 mod operation;
 mod schedule;
+mod stream;
 mod subscription;
 
 use std::time::Duration;

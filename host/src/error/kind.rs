@@ -106,6 +106,9 @@ kinds! {
     Conflict "conflict" 409 "It is in a state in which this cannot be done"
     /// Another open chain has the deduplication key.
     KeyTaken "key-taken" 409 "Another chain has the key"
+    /// The stream of events has ended, because nobody heard it for ten minutes or too much waited; or what came next in it is
+    /// no longer kept. Events were lost: begin another, without an id.
+    StreamGone "stream-gone" 410 "The stream has ended"
     /// The completion token is not the job's.
     WrongCompletionToken "wrong-completion-token" 403 "The completion token is not the job's"
     /// The idempotency key was used before, for another request.

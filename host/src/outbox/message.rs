@@ -1,4 +1,4 @@
-//! An event as it is posted: what it says, and its headers by the Standard Webhooks scheme.
+//! An event: what it says; and as it is posted, its headers by the Standard Webhooks scheme.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,55 +10,65 @@ use hardstop_store::Delivery;
 use http::{Method, Request, header};
 use http_body_util::Full;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::signing::{SIGNATURE_HEADERS, signature};
 
 const USER_AGENT: &str = concat!("hardstop/", env!("CARGO_PKG_VERSION"));
 
-/// The body that is posted. It never has input, output, log or the text of an error.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Message<'d> {
+/// An event, as it is posted and as streams tell it. It never has input, output, log or the text of an error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Event")]
+pub struct Message {
     /// What it tells.
     #[serde(rename = "type")]
-    kind: EventKind,
+    pub kind: EventKind,
     /// When that was.
-    timestamp: Timestamp,
+    pub timestamp: Timestamp,
     /// Of what.
-    data: Data<'d>,
+    pub data: MessageData,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
-struct Data<'d> {
-    job_type: &'d TypeName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    job_id: Option<JobId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    chain_id: Option<ChainId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<State>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<OutcomeKind>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempt: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'d Value>,
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "EventData")]
+pub struct MessageData {
+    /// The type.
+    pub job_type: TypeName,
+    /// The job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    /// Its chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain_id: Option<ChainId>,
+    /// The state that the job came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// What its last attempt came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<OutcomeKind>,
+    /// The number of that attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What was seen of a type that is failing or stuck.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
 }
 
-impl<'d> Message<'d> {
-    fn of(delivery: &'d Delivery) -> Self {
+impl From<Delivery> for Message {
+    fn from(delivery: Delivery) -> Self {
         Self {
             kind: delivery.kind,
             timestamp: delivery.at,
-            data: Data {
-                job_type: &delivery.type_name,
+            data: MessageData {
+                job_type: delivery.type_name,
                 job_id: delivery.job_id,
                 chain_id: delivery.chain_id,
                 state: delivery.job_state,
                 outcome: delivery.outcome,
                 attempt: delivery.attempt,
-                detail: delivery.detail.as_ref(),
+                detail: delivery.detail,
             },
         }
     }
@@ -71,7 +81,8 @@ pub(super) fn request(
     delivery: &Delivery,
     secret: &[u8],
 ) -> Result<Request<Full<Bytes>>, String> {
-    let body = serde_json::to_vec(&Message::of(delivery)).map_err(|error| error.to_string())?;
+    let body =
+        serde_json::to_vec(&Message::from(delivery.clone())).map_err(|error| error.to_string())?;
     let id = format!("evt_{}_{}", subscription.0.simple(), delivery.id);
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let timestamp = since.map_or(0, |since| since.as_secs());

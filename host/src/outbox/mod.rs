@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
 use crate::config::EventsConfig;
-pub use message::Message;
+pub use message::{Message, MessageData};
 use sender::{Sender, Unsent};
 pub use signing::{SIGNATURE_HEADERS, Signing, shown_secret};
 
@@ -44,6 +44,8 @@ const BATCH: u32 = 32;
 const LEASE_GRACE: Duration = Duration::from_secs(5);
 /// How often old deliveries are forgotten.
 const TRIM_INTERVAL: Duration = Duration::from_secs(600);
+/// How often listeners are ended that nobody hears, or that cannot keep up.
+const LISTENER_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What delivers events.
 pub struct Outbox {
@@ -78,7 +80,7 @@ impl Outbox {
     pub async fn run(self, stopping: watch::Receiver<bool>) {
         let outbox = Arc::new(self);
         let mut stopped = stopping.clone();
-        let upkeep = async { tokio::join!(outbox.watch(), outbox.trim()) };
+        let upkeep = async { tokio::join!(outbox.watch(), outbox.trim(), outbox.end_listeners()) };
         let until_stopped = async {
             tokio::select! {
                 biased;
@@ -112,6 +114,20 @@ impl Outbox {
                 Ok(deliveries) => debug!(deliveries, "forgot old deliveries"),
                 Err(error) => warn!(%error, "cannot forget old deliveries"),
             }
+        }
+    }
+
+    /// Ends listeners that nobody hears, or that cannot keep up.
+    async fn end_listeners(&self) {
+        let mut more = false;
+        loop {
+            if !more {
+                sleep(LISTENER_INTERVAL.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+            }
+            more = self.store.end_listeners().await.unwrap_or_else(|error| {
+                warn!(%error, "cannot end streams of events that nobody hears");
+                false
+            });
         }
     }
 

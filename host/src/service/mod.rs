@@ -6,6 +6,7 @@ mod chain;
 mod dead_group;
 mod dead_letter;
 mod deployment;
+mod event;
 pub mod explain;
 mod external;
 mod job;
@@ -36,6 +37,8 @@ pub use deployment::{
     DeploymentLine, DeploymentMade, TypeChange, TypeDifference, Verified, quarantine_hint,
     quarantine_text,
 };
+pub use event::{Ended, EventsRequest, Listening, News, Told, ToldEvent};
+pub(crate) use event::{LOOK_INTERVAL, taken};
 pub use external::{Finished, Verdict};
 pub(crate) use external::{check_json, output_not_json};
 use job::no_such_job;

@@ -12,6 +12,7 @@ use hardstop_store::{
     JobQuery, JobSummary, Pause, PutSchedule, Redelivery, Replay, ReplayDetail, ReplayedJob,
     Schedule, ScheduleDetail, Session, Subscription, Token, TypeHistory,
 };
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::client::Client;
@@ -21,9 +22,9 @@ use crate::local::Local;
 use crate::service::explain::Explained;
 use crate::service::{
     ChainCancelled, ChainStart, ChainsDeleted, DeliveriesRequest, DeploymentLine, DeploymentMade,
-    Finished, JobChanged, MadeSubscription, MadeToken, PauseRequest, Redelivered, ReplayReport,
-    ScheduleRequest, StartRequest, StartedChain, StartedNode, SubscriptionRequest, TokenRequest,
-    TypeDifference, TypeInForce, TypeShown, Verdict, Verified,
+    EventsRequest, Finished, JobChanged, MadeSubscription, MadeToken, News, PauseRequest,
+    Redelivered, ReplayReport, ScheduleRequest, StartRequest, StartedChain, StartedNode,
+    SubscriptionRequest, TokenRequest, TypeDifference, TypeInForce, TypeShown, Verdict, Verified,
 };
 pub use stream::start_stream;
 
@@ -164,6 +165,8 @@ use_cases! {
         fn drain_session(id: SessionId) -> Session;
         /// See [`crate::Service::audit`].
         fn audit(query: &AuditQuery) -> Vec<AuditRecord>;
+        /// See [`crate::Service::hear_events`].
+        fn hear_events(request: EventsRequest, hearer: &mpsc::Sender<News>) -> ();
         /// See [`crate::Service::create_subscription`].
         fn create_subscription(request: SubscriptionRequest) -> MadeSubscription;
         /// See [`crate::Service::subscriptions`].

@@ -55,7 +55,11 @@ fn every_route_asks_for_a_token_of_its_scope(kind: Kind) {
         let call = |server: &mut Server, token: Option<&str>| {
             server.use_token(token);
             let body = matches!(method.as_str(), "POST" | "PUT").then(|| json!({}));
-            server.call(method, path, body)
+            // An answer that would go on and on is asked for what there is none of.
+            match path.as_str() {
+                "/events" => server.call(method, "/events?kind=none", body),
+                _ => server.call(method, path, body),
+            }
         };
         let what = format!("{method} {path}");
         for token in [

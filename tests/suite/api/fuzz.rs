@@ -9,6 +9,8 @@ use hardstop_tests::{Database, Kind, Server, tool};
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_headers_conformance,response_schema_conformance,unsupported_method,\
                       allow_header_conformance";
+/// Whose answer goes on for ten minutes: `api::event` looks at it.
+const ENDLESS: &str = "streamEvents";
 /// How many requests are made up for each operation, where nobody says.
 const EXAMPLES: &str = "5";
 /// The same each time.
@@ -27,6 +29,7 @@ fn every_answer_is_documented() {
     let output = Command::new(tool("schemathesis"))
         .current_dir(db.folder())
         .args(["run", "--no-color", "--checks", CHECKS, "--seed", SEED])
+        .args(["--exclude-operation-id", ENDLESS])
         .args(["--phases", "examples,coverage,fuzzing", "--max-examples"])
         .args([&examples, "--request-timeout", "60", "--header"])
         .arg(format!("Authorization: Bearer {token}"))
@@ -41,14 +44,14 @@ fn every_answer_is_documented() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    // It did look at every operation.
+    // It did look at every operation but that one.
     let paths = server.document()["paths"].as_object().unwrap();
     let operations: usize = paths
         .values()
         .map(|path| path.as_object().unwrap().len())
         .sum();
     assert!(
-        text.contains(&format!("{operations} selected / {operations} total")),
+        text.contains(&format!("{} selected / {operations} total", operations - 1)),
         "{operations} operations"
     );
 }

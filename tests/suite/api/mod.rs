@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod bad_input;
+mod event;
 mod follow;
 mod fuzz;
 mod idempotency;

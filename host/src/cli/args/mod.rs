@@ -4,6 +4,7 @@ mod audit;
 pub mod chain;
 mod dead_letter;
 mod deployment;
+mod event;
 mod external;
 mod limit;
 mod pause;
@@ -30,6 +31,7 @@ pub use schedule::{MissedArg, OverlapArg, PutArgs, ScheduleCommand};
 pub use deployment::{CanaryArgs, CanaryChangeArgs, DeploymentCommand};
 
 pub use audit::AuditCommand;
+pub use event::EventsArgs;
 pub use session::SessionCommand;
 pub use subscription::{ReplayWhich, SubscriptionCommand, SubscriptionCreateArgs};
 pub use token::TokenCommand;
@@ -138,7 +140,9 @@ pub enum Command {
     /// Look at what people and programs changed.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Have events posted to a URL: jobs discarded, chains closed, types failing or stuck.
+    /// Print events as they are committed, one a line, until interrupted.
+    Events(EventsArgs),
+    /// Have events posted to a URL: jobs and chains that end, types failing or stuck.
     #[command(subcommand)]
     Subscription(SubscriptionCommand),
     /// Make, list and revoke tokens of the HTTP API.

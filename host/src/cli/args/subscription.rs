@@ -67,7 +67,8 @@ pub struct SubscriptionCreateArgs {
     /// Where events are posted to: an https URL, or an http one.
     #[arg(long, value_name = "URL")]
     pub url: String,
-    /// Which events: job.discarded, chain.closed, type.failing or type.stuck. May be given again.
+    /// Which events: job.completed, job.continued, job.discarded, job.cancelled, chain.closed, type.failing or
+    /// type.stuck. May be given again.
     #[arg(long = "event", required = true, value_name = "KIND")]
     pub kinds: Vec<EventKind>,
     /// Only of this type.
