@@ -15,7 +15,7 @@ use hardstop_domain::quantity::{
 };
 use hardstop_domain::{Limits, LimitsPatch, TypeName, capability};
 use hardstop_sandbox::{
-    CompileConfig, HttpConfig, Part, SandboxConfig, SecretConfig, StructureLimits,
+    CompileConfig, HttpConfig, INSTANCES_MAX, Part, SandboxConfig, SecretConfig, StructureLimits,
 };
 use hardstop_store::Retention;
 use serde::Deserialize;
@@ -492,9 +492,9 @@ impl Config {
     /// Whether the values make sense, once flags have been applied.
     pub fn check(&self) -> Result<(), Error> {
         let worker = &self.worker;
-        if !(1..=1_000).contains(&worker.concurrency) {
+        if !(1..=INSTANCES_MAX).contains(&worker.concurrency) {
             return Err(Error::usage(format!(
-                "worker.concurrency = {} is not from 1 to 1000",
+                "worker.concurrency = {} is not from 1 to {INSTANCES_MAX}",
                 worker.concurrency
             )));
         }
@@ -712,6 +712,10 @@ mod tests {
             ("[limits]\nmemroy = '1MiB'", "memroy"),
             ("[limits]\nmemory = '1 MiB'", "1 MiB"),
             ("[worker]\nconcurrency = 0", "worker.concurrency = 0"),
+            (
+                "[worker]\nconcurrency = 10001",
+                "worker.concurrency = 10001 is not from 1 to 10000",
+            ),
             ("[worker]\nlisten = '9464'", "listen"),
             (
                 "[worker]\nmemory_budget = '1MiB'",

@@ -12,15 +12,23 @@ use crate::http::HttpConfig;
 use crate::secret::SecretConfig;
 use crate::structure::StructureLimits;
 
-/// How many engines a sandbox keeps: one per [`Profile`](crate::Profile).
+/// How many engines a sandbox keeps at the most: one per [`Profile`](crate::Profile).
 ///
 /// Each reserves address space for all its slots, and a type's stack limit picks the engine, so the
-/// number of different stack limits on one host is bounded by it.
+/// number of different stack limits on one host is bounded by it. A sandbox of more than 2,600 slots keeps fewer.
 pub const PROFILES_MAX: usize = 8;
 
-/// The most attempts that may run at once. Beyond it the pools of all engines together outgrow the
-/// address space of a 64-bit process.
-pub const INSTANCES_MAX: u32 = 2_000;
+/// The most attempts that may run at once. By default Linux has no mappings for many more.
+pub const INSTANCES_MAX: u32 = 10_000;
+
+/// The most linear memories that all engines together may have slots for.
+///
+/// Every slot reserves 4 GiB of address space and a guard, so that the guest's accesses need no
+/// bounds check: 82 TiB of the 128 TiB that a 64-bit process has.
+const MEMORIES_MAX: u32 = 2_600 * PROFILES_MAX as u32;
+
+/// How many mappings a live guest takes, roughly: its memories, tables and stack, and their guards.
+const MAPS_PER_INSTANCE: u64 = 6;
 
 /// How a sandbox is set up.
 #[derive(Debug, Clone)]
@@ -100,12 +108,28 @@ impl SandboxConfig {
         Ok(())
     }
 
-    /// How many linear memories one component may have.
-    ///
-    /// Every slot reserves 4 GiB of address space and a guard, so that the guest's accesses need no
-    /// bounds check. A 64-bit process has 128 TiB, and up to [`PROFILES_MAX`] engines share it.
+    /// How many linear memories one component may have, so that [`PROFILES_MAX`] engines fit where that is possible at all.
     pub(crate) fn memories_per_component(&self) -> u32 {
-        (2_600 / self.instances_max).clamp(1, 4)
+        (MEMORIES_MAX / PROFILES_MAX as u32 / self.instances_max).clamp(1, 4)
+    }
+
+    /// How many engines fit.
+    pub(crate) fn profiles_max(&self) -> usize {
+        let memories = self.instances_max * self.memories_per_component();
+        ((MEMORIES_MAX / memories) as usize).clamp(1, PROFILES_MAX)
+    }
+
+    /// Whether a process of so many mappings can hold as many guests as there are slots.
+    pub(crate) fn check_maps(&self, maps_max: u64) -> Result<(), SandboxError> {
+        let maps_needed = (u64::from(self.instances_max) + 1) * MAPS_PER_INSTANCE;
+        match maps_needed <= maps_max {
+            true => Ok(()),
+            false => Err(SandboxError::Maps {
+                instances_max: self.instances_max,
+                maps_max,
+                maps_needed,
+            }),
+        }
     }
 }
 
@@ -158,18 +182,35 @@ pub enum SandboxError {
         /// What wasmtime said.
         reason: String,
     },
+    /// The operating system would refuse some of the guests.
+    #[error(
+        "`vm.max_map_count` = {maps_max} is too low for {instances_max} attempts at once, which take about {maps_needed} \
+         mappings; raise it (`sysctl -w vm.max_map_count={maps_needed}`), or lower `concurrency`"
+    )]
+    Maps {
+        /// How many slots were asked for.
+        instances_max: u32,
+        /// How many mappings a process may have.
+        maps_max: u64,
+        /// How many it would take.
+        maps_needed: u64,
+    },
     /// The folder for compiled code cannot be used.
     #[error(transparent)]
     Cache(#[from] CacheError),
     /// One engine more than a sandbox keeps.
     #[error(
-        "limit `stack` = {} would need one engine more than the {PROFILES_MAX} that a host keeps; \
+        "limit `stack` = {} would need one engine more than the {max} that a host keeps for {instances_max} attempts at once; \
          use one of the stack limits in use: {in_use}",
         format_size(*.stack_bytes_max)
     )]
     Profiles {
         /// The stack limit that was asked for.
         stack_bytes_max: u64,
+        /// How many a host keeps.
+        max: usize,
+        /// Of so many slots.
+        instances_max: u32,
         /// The profiles in use, for people.
         in_use: String,
     },
@@ -179,4 +220,53 @@ pub enum SandboxError {
         /// The stack limit that was asked for.
         stack_bytes_max: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots(instances_max: u32) -> SandboxConfig {
+        SandboxConfig {
+            instances_max,
+            ..SandboxConfig::default()
+        }
+    }
+
+    #[test]
+    fn all_engines_share_the_address_space() {
+        for (instances_max, memories, engines) in [
+            (1, 4, 8),
+            (64, 4, 8),
+            (1_300, 2, 8),
+            (2_600, 1, 8),
+            (5_000, 1, 4),
+            (INSTANCES_MAX, 1, 2),
+        ] {
+            let config = slots(instances_max);
+            let fit = (config.memories_per_component(), config.profiles_max());
+            assert_eq!(fit, (memories, engines), "{instances_max} slots");
+            assert!(instances_max * memories * engines as u32 <= MEMORIES_MAX);
+        }
+    }
+
+    #[test]
+    fn too_few_mappings_are_told_of() {
+        // What Linux has where nobody changed it.
+        let usual = 65_530;
+        for instances_max in [64, 1_000, INSTANCES_MAX] {
+            assert!(slots(instances_max).check_maps(usual).is_ok());
+        }
+        let text = slots(INSTANCES_MAX)
+            .check_maps(30_000)
+            .expect_err("too few")
+            .to_string();
+        for part in [
+            "vm.max_map_count` = 30000",
+            "10000 attempts",
+            "sysctl -w vm.max_map_count=60006",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
 }

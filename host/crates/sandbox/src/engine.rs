@@ -12,7 +12,7 @@ use wasmtime::{
 };
 
 use crate::backtrace::FRAMES_COLLECTED;
-use crate::config::{PROFILES_MAX, SandboxConfig, SandboxError};
+use crate::config::{SandboxConfig, SandboxError};
 use crate::import;
 use crate::lock::lock;
 use crate::state::State;
@@ -81,13 +81,16 @@ impl Engines {
         if !(64 << 10..=16 << 20).contains(&stack_bytes_max) {
             return Err(SandboxError::Stack { stack_bytes_max });
         }
-        if classes.len() >= PROFILES_MAX {
+        let max = self.config.profiles_max();
+        if classes.len() >= max {
             let in_use: Vec<String> = classes
                 .iter()
                 .map(|class| describe(class.profile))
                 .collect();
             return Err(SandboxError::Profiles {
                 stack_bytes_max,
+                max,
+                instances_max: self.config.instances_max,
                 in_use: in_use.join(", "),
             });
         }

@@ -9,14 +9,11 @@ use wasmtime::PoolingAllocationConfig;
 
 use crate::cache::Cache;
 use crate::compile::Compiler;
-use crate::config::{PROFILES_MAX, SandboxConfig, SandboxError};
+use crate::config::{SandboxConfig, SandboxError};
 use crate::engine::Engines;
 use crate::http::Client;
 use crate::queue::Queue;
 use crate::ticker::{Ticker, prefer_this_thread};
-
-/// How many mappings a live guest takes, roughly: its memories, tables and stack, and their guards.
-const MAPS_PER_INSTANCE: u64 = 6;
 
 /// Where guests run. Cheap to clone; the last clone ends the threads.
 ///
@@ -56,6 +53,9 @@ impl Sandbox {
     /// Starts the threads. Engines are made when a component is prepared.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         config.check()?;
+        if let Some(maps_max) = max_map_count() {
+            config.check_maps(maps_max)?;
+        }
         let compile = &config.compile;
         let cache = compile
             .cache
@@ -108,18 +108,9 @@ impl Sandbox {
         let yes_no = |yes: bool| if yes { "yes" } else { "no" };
         let slots = u64::from(config.instances_max);
         let memories = config.memories_per_component();
-        let maps = match max_map_count() {
-            Some(count) => {
-                let room = count / MAPS_PER_INSTANCE;
-                let verdict = if room > slots {
-                    "enough"
-                } else {
-                    "too low: raise it"
-                };
-                format!("{count} (about {room} live guests; {verdict} for {slots})")
-            }
-            None => "unknown".to_owned(),
-        };
+        let maps = max_map_count().map_or("unknown".to_owned(), |count| {
+            format!("{count} (enough for {slots} guests)")
+        });
         [
             ("guest threads", config.guest_threads.to_string()),
             ("attempts at once", slots.to_string()),
@@ -147,7 +138,11 @@ impl Sandbox {
             ("vm.max_map_count", maps),
             (
                 "engines",
-                format!("{} of {PROFILES_MAX}", self.shared.engines.in_use().len()),
+                format!(
+                    "{} of {}",
+                    self.shared.engines.in_use().len(),
+                    config.profiles_max()
+                ),
             ),
             (
                 "stack limits in use",
