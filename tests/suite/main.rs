@@ -38,6 +38,7 @@ macro_rules! both_ways {
 
 mod admission;
 mod api;
+mod bench;
 mod chain;
 mod cli;
 mod client;

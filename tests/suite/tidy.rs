@@ -42,7 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "hardstop-sandbox",
         ],
     ),
-    // The bare engine, to measure the sandbox against.
+    // The bare engine and the bare databases, to measure the sandbox and the store against.
     (
         "hardstop-bench",
         &[
@@ -50,6 +50,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "hardstop-domain",
             "hardstop-store",
             "hardstop-sandbox",
+            "rusqlite",
+            "sqlx",
             "wasmtime",
             "wasmtime-wasi",
         ],

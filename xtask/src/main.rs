@@ -151,8 +151,12 @@ fn test(args: &[String]) -> Result<()> {
 }
 
 fn bench(args: &[String]) -> Result<()> {
+    let has = |flag: &str| args.iter().any(|arg| arg == flag);
+    // A report is of both, unless it is made of figures that are there.
+    let is_report = has("--report") && !args.iter().any(|arg| arg.starts_with("--from"));
     let wants_postgres = args.windows(2).any(|pair| pair == ["--store", "postgres"])
-        || args.iter().any(|arg| arg == "--store=postgres");
+        || has("--store=postgres")
+        || is_report;
     let postgres = wants_postgres
         .then(|| postgres::Server::start(postgres::Durability::On))
         .transpose()?;

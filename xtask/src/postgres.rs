@@ -91,6 +91,11 @@ impl Server {
             // Tests that provoke deadlocks would wait a second for each.
             server.args(["-c", "deadlock_timeout=100ms"]);
         }
+        if durability == Durability::On && runner.has_statistics() {
+            // Nothing is counted where a database does not ask for it.
+            server.args(["-c", "shared_preload_libraries=pg_stat_statements"]);
+            server.args(["-c", "pg_stat_statements.track=none"]);
+        }
         let process = server.spawn().context("cannot start postgres")?;
         let url = format!(
             "postgres://hardstop@localhost/postgres?host={}",
@@ -187,6 +192,15 @@ impl Runner {
             None
         };
         Ok(Self { bin, user })
+    }
+
+    /// Whether the server can count statements: some distributions have that in a package of its own.
+    fn has_statistics(&self) -> bool {
+        let folders = ["../lib", "../lib/postgresql"].map(|folder| self.bin.join(folder));
+        ["so", "dylib"].iter().any(|suffix| {
+            let name = format!("pg_stat_statements.{suffix}");
+            folders.iter().any(|folder| folder.join(&name).exists())
+        })
     }
 
     fn command(&self, program: &str) -> Command {

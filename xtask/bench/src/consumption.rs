@@ -1,8 +1,10 @@
 //! What processes have used so far.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::measure::{Figure, figure};
 
 /// CPU time by what it was used for: that of guest threads, of the threads of SQLite's connections, of the other threads of this
 /// process, and of every process on this machine that is called `postgres`.
@@ -24,48 +26,99 @@ impl CpuTime {
         for (name, time) in threads(Path::new("/proc/self")) {
             let index = match name.as_str() {
                 "hardstop-guest" => 0,
-                name if name.starts_with("sqlite") || name.starts_with("sqlx-sqlite") => 1,
+                name if is_sqlite(name) => 1,
                 _ => 2,
             };
             times[index] += time;
         }
-        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let name = fs::read_to_string(process.path().join("comm"));
-            if name.is_ok_and(|name| name.trim() == "postgres") {
-                times[3] += threads(&process.path()).map(|(_, time)| time).sum();
-            }
-        }
+        times[3] = postgres();
         Self(times)
     }
 
     /// Since then, for each of so many jobs.
-    pub fn per_job(since: Self, jobs: u32) -> [(&'static str, f64); 4] {
+    pub fn per_job(since: Self, jobs: u64) -> impl Iterator<Item = Figure> {
         let Self(now) = Self::now();
-        std::array::from_fn(|index| {
+        (0..NAMES.len()).map(move |index| {
             let time = now[index].saturating_sub(since.0[index]);
-            (NAMES[index], time.as_secs_f64() * 1e6 / f64::from(jobs))
+            figure(NAMES[index], time.as_secs_f64() * 1e6 / jobs as f64)
         })
     }
 }
 
+/// The CPU time of every process on this machine that is called `postgres`.
+pub fn postgres() -> Duration {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let postgres = processes.filter(|process| {
+        let name = fs::read_to_string(process.path().join("comm"));
+        name.is_ok_and(|name| name.trim() == "postgres")
+    });
+    postgres
+        .flat_map(|process| threads(&process.path()))
+        .map(|(_, time)| time)
+        .sum()
+}
+
+/// The CPU time of a process of this id.
+pub fn process(id: u32) -> Duration {
+    threads(&of(id)).map(|(_, time)| time).sum()
+}
+
 /// The threads of a process that live, by name, and their CPU time, user and system.
-fn threads(process: &Path) -> impl Iterator<Item = (String, Duration)> {
+fn threads(process: &Path) -> impl Iterator<Item = (String, Duration)> + use<> {
+    tasks(process).filter_map(|(name, thread)| {
+        // Nanoseconds on a core come first.
+        let statistics = fs::read_to_string(thread.join("schedstat")).ok()?;
+        let nanoseconds = statistics.split_whitespace().next()?.parse().ok()?;
+        Some((name, Duration::from_nanos(nanoseconds)))
+    })
+}
+
+fn tasks(process: &Path) -> impl Iterator<Item = (String, PathBuf)> + use<> {
     let threads = fs::read_dir(process.join("task"))
         .into_iter()
         .flatten()
         .flatten();
     threads.filter_map(|thread| {
         let name = fs::read_to_string(thread.path().join("comm")).ok()?;
-        // Nanoseconds on a core come first.
-        let statistics = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        let nanoseconds = statistics.split_whitespace().next()?.parse().ok()?;
-        Some((name.trim().to_owned(), Duration::from_nanos(nanoseconds)))
+        Some((name.trim().to_owned(), thread.path()))
     })
+}
+
+fn is_sqlite(thread: &str) -> bool {
+    thread.starts_with("sqlite") || thread.starts_with("sqlx-sqlite")
+}
+
+/// How many bytes the threads of SQLite's connections in this process have written.
+pub fn sqlite_bytes_written() -> f64 {
+    let threads = tasks(Path::new("/proc/self")).filter(|(name, _)| is_sqlite(name));
+    threads.map(|(_, thread)| io(&thread, "wchar")).sum()
+}
+
+/// How often a process has called the kernel to read.
+pub fn read_calls(id: u32) -> f64 {
+    io(&of(id), "syscr")
+}
+
+/// A line of what a process or thread has read and written.
+fn io(process: &Path, name: &str) -> f64 {
+    let text = fs::read_to_string(process.join("io")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let value = line.and_then(|line| line.strip_prefix(':')?.trim().parse().ok());
+    value.unwrap_or(0.0)
+}
+
+fn of(id: u32) -> PathBuf {
+    Path::new("/proc").join(id.to_string())
 }
 
 /// Bytes of memory that this process holds.
 pub fn resident_bytes() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    resident_bytes_of(std::process::id())
+}
+
+/// Bytes of memory that a process holds.
+pub fn resident_bytes_of(id: u32) -> f64 {
+    let status = fs::read_to_string(of(id).join("status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
     kib.unwrap_or(0.0) * 1_024.0

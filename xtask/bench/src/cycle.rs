@@ -1,22 +1,24 @@
 //! The cycle of an attempt (store, instance, call, teardown) in the sandbox and in the bare engine.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use async_trait::async_trait;
 use hardstop_domain::{JobId, Limits, Lineage, Usage};
 use hardstop_sandbox::{Attempt, Prepared, Profile, Sandbox, SandboxConfig, StopSignal};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::bare::{Bare, Settings};
-use crate::measure::Samples;
+use crate::bench::Bench;
+use crate::measure::{Figure, figure};
+use crate::scenario::Measure;
 
-/// Cycles in a repetition, one after the other.
+/// Cycles in a repetition, one after the other; fewer where there are to be fewer jobs.
 const CYCLES: u32 = 2_000;
-/// The same where all threads are busy with them.
-const BUSY_CYCLES: u32 = 20_000;
+/// So many times as many where all threads are busy with them.
+const BUSY_FACTOR: u32 = 10;
 /// How many attempts are on their way at once then.
 const BUSY_CALLERS: u32 = 32;
 
@@ -25,39 +27,46 @@ struct Pair {
     prepared: Prepared,
     bare: Arc<Bare>,
     threads: u32,
+    cycles: u32,
 }
 
-/// Measures with native stacks cleared after each guest, as by default, and without.
-pub async fn measure(config: SandboxConfig, wasm: &[u8], repeat: u32) -> Result<Value> {
-    let mut pairs = Vec::new();
-    for (prefix, clear_stacks) in [("", true), ("uncleared_", false)] {
-        let config = SandboxConfig {
-            clear_stacks,
-            ..config.clone()
-        };
-        pairs.push((prefix, Pair::new(config, wasm).await?));
-    }
-    let mut measured: BTreeMap<String, Samples> = BTreeMap::new();
-    for round in 0..=repeat {
-        for (prefix, pair) in &pairs {
-            for (name, value) in pair.round().await? {
-                let samples = measured.entry(format!("{prefix}{name}")).or_default();
-                // The first is to warm up.
-                if round > 0 {
-                    samples.0.push(value);
-                }
-            }
+/// With native stacks cleared after each guest, as by default, and without.
+pub struct Cycle(Vec<(&'static str, Pair)>);
+
+impl Cycle {
+    /// With the sandbox's usual settings.
+    pub async fn open(bench: &Bench) -> Result<Self> {
+        let mut pairs = Vec::new();
+        for (prefix, clear_stacks) in [("", true), ("uncleared_", false)] {
+            let config = SandboxConfig {
+                clear_stacks,
+                ..bench.config.sandbox(bench.args.concurrency)
+            };
+            pairs.push((prefix, Pair::new(config, bench).await?));
         }
+        Ok(Self(pairs))
     }
-    Ok(measured
-        .into_iter()
-        .map(|(name, samples)| (name, samples.to_json()))
-        .collect::<Map<_, _>>()
-        .into())
+}
+
+#[async_trait]
+impl Measure for Cycle {
+    async fn round(&mut self) -> Result<Vec<Figure>> {
+        let mut figures = Vec::new();
+        for (prefix, pair) in &self.0 {
+            let values = pair.round().await?;
+            figures.extend(values.map(|(name, value)| figure(format!("{prefix}{name}"), value)));
+        }
+        Ok(figures)
+    }
+
+    async fn finish(self: Box<Self>) -> Result<Map<String, Value>> {
+        Ok(Map::new())
+    }
 }
 
 impl Pair {
-    async fn new(config: SandboxConfig, wasm: &[u8]) -> Result<Self> {
+    async fn new(config: SandboxConfig, bench: &Bench) -> Result<Self> {
+        let wasm = &bench.wasm;
         let (slots, clear_stacks) = (config.instances_max, config.clear_stacks);
         let threads = config.guest_threads as u32;
         let sandbox = Sandbox::new(config)?;
@@ -72,14 +81,15 @@ impl Pair {
                 },
             )?),
             threads,
+            cycles: bench.args.jobs.min(CYCLES),
         })
     }
 
     async fn round(&self) -> Result<[(&'static str, f64); 8]> {
         let (cycle, attempt) = self.one_by_one().await?;
         let (busy, busy_cpu) = self.busy().await?;
-        let bare = self.bare(1, CYCLES)?;
-        let bare_busy = self.bare(self.threads, BUSY_CYCLES)?;
+        let bare = self.bare(1, self.cycles)?;
+        let bare_busy = self.bare(self.threads, self.cycles * BUSY_FACTOR)?;
         Ok([
             ("cycle_us", cycle),
             ("attempt_us", attempt),
@@ -97,10 +107,10 @@ impl Pair {
     async fn one_by_one(&self) -> Result<(f64, f64)> {
         let began = Instant::now();
         let mut attempt_us = 0;
-        for _ in 0..CYCLES {
+        for _ in 0..self.cycles {
             attempt_us += noop(&self.prepared).await?.wall_us;
         }
-        let cycles = f64::from(CYCLES);
+        let cycles = f64::from(self.cycles);
         Ok((
             began.elapsed().as_secs_f64() * 1e6 / cycles,
             attempt_us as f64 / cycles,
@@ -110,13 +120,14 @@ impl Pair {
     /// Many attempts at once: microseconds of a guest thread for each, with its way there and its report; and of
     /// these the CPU time of the attempt itself, from instantiation to teardown.
     async fn busy(&self) -> Result<(f64, f64)> {
+        let each = (self.cycles * BUSY_FACTOR).div_ceil(BUSY_CALLERS);
         let began = Instant::now();
         let callers: Vec<_> = (0..BUSY_CALLERS)
             .map(|_| {
                 let prepared = self.prepared.clone();
                 tokio::spawn(async move {
                     let mut cpu_us = 0;
-                    for _ in 0..BUSY_CYCLES / BUSY_CALLERS {
+                    for _ in 0..each {
                         cpu_us += noop(&prepared).await?.cpu_us;
                     }
                     anyhow::Ok(cpu_us)
@@ -127,7 +138,7 @@ impl Pair {
         for caller in callers {
             cpu_us += caller.await??;
         }
-        let cycles = f64::from(BUSY_CYCLES / BUSY_CALLERS * BUSY_CALLERS);
+        let cycles = f64::from(each * BUSY_CALLERS);
         Ok((
             began.elapsed().as_secs_f64() * 1e6 * f64::from(self.threads) / cycles,
             cpu_us as f64 / cycles,

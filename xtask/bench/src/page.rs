@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use hardstop::Service;
 use hardstop::api::{self, Deployer, Door, Server, ServerConfig};
 use hardstop::telemetry::Telemetry;
-use hardstop::{Service, StartRequest};
 use hardstop_domain::State;
 use hardstop_store::{ChainQuery, JobQuery};
 use serde_json::{Map, Value, json};
@@ -16,9 +17,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 
+use crate::bench::Bench;
 use crate::history::{History, PAUSED, RARE};
-use crate::measure::Samples;
-use crate::scenario::{Bench, NOOP};
+use crate::measure::{Figure, figure};
+use crate::scenario::Measure;
+use crate::site::{Site, noops};
+use crate::tally::Tally;
 
 /// What the median load of each may take at the most, in milliseconds.
 const LOAD_MS_MAX: f64 = 200.0;
@@ -26,69 +30,97 @@ const LOAD_MS_MAX: f64 = 200.0;
 const DRAIN_RATIO_MIN: f64 = 0.95;
 /// How often a page is loaded while a worker drains.
 const LOAD_INTERVAL: Duration = Duration::from_secs(1);
-/// How many jobs are drained each time: some seconds' worth.
+/// How many jobs are drained each time, at the most: some seconds' worth.
 const DRAINED: u32 = 100_000;
+/// So many times as many as other scenarios drain.
+const DRAIN_FACTOR: u32 = 10;
 /// How many are started at once for it.
 const STARTED: u32 = 10_000;
-/// How often a drain looks whether it is over.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// The measures of the drain.
 const DRAIN_ALONE: &str = "drain_jobs_per_s";
 const DRAIN_LOADED: &str = "drain_with_pages_jobs_per_s";
 const DRAIN_RATIO: &str = "drain_ratio";
 
-/// Writes a history of so many final and so many live jobs, and measures on it.
-pub async fn measure(bench: &Bench, history: u32, backlog: u32, repeat: u32) -> Result<Value> {
-    eprintln!("writing a history of {history} final and {backlog} live jobs ...");
-    let began = Instant::now();
-    let mut writer = History::new(&bench.store, &bench.service).await?;
-    let (done, live) = writer.write(history, backlog).await?;
-    eprintln!(
-        "wrote {done} final and {live} live jobs in {:.0?}",
-        began.elapsed()
-    );
-    let (stop, stopped) = watch::channel(false);
-    let (server, serving) = serve(bench, stopped).await?;
-    let addresses = addresses(&bench.service).await?;
-    let mut measures = Map::new();
-    for address in &addresses {
-        let mut samples = Samples::default();
-        // The first load finds what the others have found already.
-        for round in 0..=repeat {
-            let began = Instant::now();
-            load(server, address).await?;
-            if round > 0 {
-                samples.0.push(began.elapsed().as_secs_f64() * 1e3);
-            }
-        }
-        measures.insert(address.clone(), samples.to_json());
+/// A history, a server over it, and what can be asked of that.
+pub struct Pages {
+    site: Site,
+    server: SocketAddr,
+    addresses: Vec<String>,
+    stop: watch::Sender<bool>,
+    serving: tokio::task::JoinHandle<()>,
+    written: (u32, u32),
+    drained: u32,
+    rounds: u32,
+}
+
+impl Pages {
+    /// Writes the history.
+    pub async fn open(bench: &Bench) -> Result<Self> {
+        let site = bench.site().await?;
+        let (history, backlog) = (bench.args.history, bench.args.backlog);
+        eprintln!("writing a history of {history} final and {backlog} live jobs ...");
+        let began = Instant::now();
+        let mut writer = History::new(&site.store, &site.service).await?;
+        let written = writer.write(history, backlog).await?;
+        let (done, live) = written;
+        eprintln!(
+            "wrote {done} final and {live} live jobs in {:.0?}",
+            began.elapsed()
+        );
+        let (stop, stopped) = watch::channel(false);
+        let (server, serving) = serve(&site, stopped).await?;
+        Ok(Self {
+            addresses: addresses(&site.service).await?,
+            site,
+            server,
+            stop,
+            serving,
+            written,
+            drained: bench.args.jobs.saturating_mul(DRAIN_FACTOR).min(DRAINED),
+            rounds: 0,
+        })
     }
-    let (mut alone, mut loaded, mut ratio) = <(Samples, Samples, Samples)>::default();
-    for round in 0..=repeat {
-        // One after the other, each first in turn: what is left of one is there for both.
+
+    /// Drain rates, without and with pages that are loaded; one after the other, each first in turn: what is left of one is
+    /// there for both.
+    async fn drains(&mut self) -> Result<[f64; 2]> {
+        self.rounds += 1;
         let mut rates = [0.0; 2];
         for turn in 0..2 {
-            let with_pages = (round + turn) % 2 == 0;
-            let pages = with_pages.then_some((server, addresses.as_slice()));
-            rates[usize::from(with_pages)] = drain(bench, pages).await?;
+            let with_pages = (self.rounds + turn) % 2 == 0;
+            let pages = with_pages.then_some((self.server, self.addresses.as_slice()));
+            rates[usize::from(with_pages)] = drain(&self.site, self.drained, pages).await?;
         }
-        if round > 0 {
-            alone.0.push(rates[0]);
-            loaded.0.push(rates[1]);
-            ratio.0.push(rates[1] / rates[0]);
+        Ok(rates)
+    }
+}
+
+#[async_trait]
+impl Measure for Pages {
+    async fn round(&mut self) -> Result<Vec<Figure>> {
+        let mut figures = Vec::new();
+        for address in &self.addresses {
+            let began = Instant::now();
+            load(self.server, address).await?;
+            figures.push(figure(address, began.elapsed().as_secs_f64() * 1e3));
         }
+        let [alone, loaded] = self.drains().await?;
+        figures.extend([
+            figure(DRAIN_ALONE, alone),
+            figure(DRAIN_LOADED, loaded),
+            figure(DRAIN_RATIO, loaded / alone),
+        ]);
+        Ok(figures)
     }
-    for (name, samples) in [
-        (DRAIN_ALONE, alone),
-        (DRAIN_LOADED, loaded),
-        (DRAIN_RATIO, ratio),
-    ] {
-        measures.insert(name.to_owned(), samples.to_json());
+
+    async fn finish(self: Box<Self>) -> Result<Map<String, Value>> {
+        self.stop.send_replace(true);
+        self.serving.await?;
+        self.site.close().await;
+        let (done, live) = self.written;
+        let history = json!({ "final": done, "live": live });
+        Ok([("history".to_owned(), history)].into_iter().collect())
     }
-    stop.send_replace(true);
-    serving.await?;
-    measures.insert("history".to_owned(), json!({ "final": done, "live": live }));
-    Ok(Value::Object(measures))
 }
 
 /// Fails where a load took too long, or loads cost a worker too much.
@@ -114,17 +146,17 @@ pub fn check(measures: &Value) -> Result<()> {
 
 /// Serves the pages and the API, on a free port of this machine, until told to stop.
 async fn serve(
-    bench: &Bench,
+    site: &Site,
     stopped: watch::Receiver<bool>,
 ) -> Result<(SocketAddr, tokio::task::JoinHandle<()>)> {
     let server = Server::bind(ServerConfig {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        drain_timeout: bench.config.worker.drain_timeout,
+        drain_timeout: site.config.worker.drain_timeout,
     })
     .await?;
     let address = server.address()?;
-    let deployer = Deployer::new(bench.sandbox.clone(), bench.config.clone());
-    let service = Service::new(Arc::clone(&bench.store), bench.config.ceiling.clone());
+    let deployer = Deployer::new(site.sandbox.clone(), site.config.clone());
+    let service = Service::new(Arc::clone(&site.store), site.config.ceiling.clone());
     let door = Door {
         service,
         is_loopback: true,
@@ -155,15 +187,14 @@ async fn load(server: SocketAddr, address: &str) -> Result<()> {
 }
 
 /// Lets a worker run jobs that do nothing. The rate, in jobs a second.
-async fn drain(bench: &Bench, pages: Option<(SocketAddr, &[String])>) -> Result<f64> {
-    for _ in 0..DRAINED / STARTED {
-        let request = StartRequest {
-            type_name: NOOP.to_owned(),
-            input: "{}".to_owned(),
-            ..StartRequest::default()
-        };
-        let requests = vec![request; STARTED as usize];
-        bench.service.start_many(requests).await?;
+async fn drain(site: &Site, jobs: u32, pages: Option<(SocketAddr, &[String])>) -> Result<f64> {
+    let before = site.tally();
+    let mut wanted = Tally::default();
+    let mut left = jobs;
+    while left > 0 {
+        let batch = left.min(STARTED);
+        wanted = wanted + site.start(noops(batch)).await?;
+        left -= batch;
     }
     let (stop, stopped) = oneshot::channel::<()>();
     let loader = pages.map(|(server, addresses)| {
@@ -181,26 +212,13 @@ async fn drain(bench: &Bench, pages: Option<(SocketAddr, &[String])>) -> Result<
         })
     });
     let began = Instant::now();
-    let empty = async {
-        // By the counters: to list jobs would cost more, the more of them wait that nobody may run.
-        loop {
-            let counts = bench.service.counts().await.unwrap_or_default();
-            let left = counts.iter().filter(|count| {
-                count.type_name.as_str() == NOOP
-                    && matches!(count.state, State::Ready | State::Running)
-            });
-            if left.count() == 0 && !counts.is_empty() {
-                return;
-            }
-            tokio::time::sleep(LOOK_INTERVAL).await;
-        }
-    };
-    bench.worker()?.run(empty).await?;
-    let rate = f64::from(DRAINED) / began.elapsed().as_secs_f64();
+    site.drain(&[PAUSED]).await?;
+    let rate = f64::from(jobs) / began.elapsed().as_secs_f64();
     if let Some(loader) = loader {
         let _ = stop.send(());
         loader.await??;
     }
+    site.check(before, wanted)?;
     Ok(rate)
 }
 

@@ -1,341 +1,179 @@
-//! What is measured, and how.
+//! What can be measured: each scenario is a module, and all have one shape.
 
-use std::path::Path;
+mod backlog;
+mod chain;
+mod distant;
+mod drain;
+mod fan_in;
+mod held;
+mod idle;
+mod long;
+mod pickup;
+mod process;
+mod sleeper;
+mod start;
+mod statement;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
-use hardstop::deploy::{self, ManifestFile};
-use hardstop::service::StartRequest;
-use hardstop::telemetry::Telemetry;
-use hardstop::{Config, Loader, Service, Worker};
-use hardstop_domain::{LeaseToken, Next, OutcomeKind, State, TypeId, Usage};
-use hardstop_sandbox::Sandbox;
-use hardstop_store::{
-    ClaimRequest, ClaimedJob, ConnectOptions, JobQuery, Settled, Settlement, Store,
-};
-use serde_json::Value;
-use tokio::sync::oneshot;
+use anyhow::Result;
+use async_trait::async_trait;
+use clap::ValueEnum;
+use serde_json::{Map, Value};
 
-use crate::consumption::{CpuTime, resident_bytes};
-use crate::measure::{Measures, Samples};
-use crate::{Args, Scenario, cycle, page, stop};
+use crate::bench::Bench;
+use crate::cycle::Cycle;
+use crate::database::Engine;
+use crate::measure::Figure;
+use crate::page::Pages;
+use crate::stop::Stops;
+use drain::Work;
 
-/// Starts one at a time in a repetition, at the most.
-const SINGLE_STARTS: u32 = 500;
-/// What the statements alone claim and settle at once.
-const STATEMENT_BATCH: u32 = 500;
-/// The type that does nothing.
-pub const NOOP: &str = "noop";
-/// Pickups in a repetition.
-const PICKUPS: usize = 100;
-/// The manifest of the component that is run.
-const MANIFEST: &str = "tests/guests/plain";
+/// A scenario, set up.
+#[async_trait]
+pub trait Measure: Send {
+    /// One repetition.
+    async fn round(&mut self) -> Result<Vec<Figure>>;
 
-/// A measure's name and value.
-type Figure = (&'static str, f64);
+    /// What is done before the first repetition, and not counted.
+    async fn warm_up(&mut self) -> Result<()> {
+        self.round().await.map(drop)
+    }
 
-/// A database, a deployed component, and a sandbox to run it in.
-pub struct Bench {
-    pub config: Config,
-    pub store: Arc<dyn Store>,
-    pub service: Service,
-    pub sandbox: Sandbox,
-    wasm: Vec<u8>,
-    jobs: u32,
+    /// How many repetitions there are, where so many are asked for.
+    fn repeats(&self, asked: u32) -> u32 {
+        asked
+    }
+
+    /// Ends it. What is to be told beside the figures of the repetitions.
+    async fn finish(self: Box<Self>) -> Result<Map<String, Value>>;
 }
 
-impl Bench {
-    /// Opens the database and deploys the component.
-    pub async fn new(url: &str, jobs: u32, concurrency: u32) -> Result<Self> {
-        let mut config = Config {
-            database_url: url.to_owned(),
-            ..Config::default()
-        };
-        config.worker.concurrency = concurrency;
-        let options = ConnectOptions {
-            create: true,
-            ..ConnectOptions::default()
-        };
-        let store = hardstop_store::connect(url, &options).await?;
-        store.migrate().await?;
-        let service = Service::new(Arc::clone(&store), config.ceiling.clone());
-        let sandbox = Sandbox::new(config.sandbox(concurrency))?;
-        let file = ManifestFile::read(Path::new(MANIFEST))?;
-        let bytes = file
-            .read_component(config.component_bytes_max)?
-            .unwrap_or_default();
-        service
-            .deploy(deploy::verify(&file, Some(bytes.clone()), &sandbox, &config).await?)
-            .await?;
-        Ok(Self {
-            config,
-            store,
-            service,
-            sandbox,
-            wasm: bytes,
-            jobs,
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Starts, one at a time: jobs a second; and beside it rows that are inserted and committed one at a time.
+    StartSingle,
+    /// Starts in batches of 100: jobs a second.
+    #[value(name = "start-batch-100")]
+    StartBatch100,
+    /// Starts in batches of 1,000: jobs a second.
+    #[value(name = "start-batch-1000")]
+    StartBatch1000,
+    /// Draining no-op jobs, started before: jobs a second, CPU time, bytes of the log and memory.
+    Drain,
+    /// The same claims and settlements alone, in batches of 500, without a worker and a guest: jobs a second.
+    Statements,
+    /// Draining jobs of small real handlers: orders added up, 10 KiB hashed, orders written out.
+    DrainHandlers,
+    /// An idle worker, one job: from the start call's beginning to the handler's entry, milliseconds.
+    Pickup,
+    /// The same while no-op jobs are started at half of the rate at which the worker drains them.
+    PickupLoaded,
+    /// Draining chains of 10 jobs, and one such chain on an idle worker.
+    Chains,
+    /// A job that waits for 1,000 chains: all of it, and from the last one's end to its beginning.
+    FanIn,
+    /// An idle worker: CPU time in percent of a core, and the statements that it runs.
+    Idle,
+    /// Draining by 1, 2 and 4 worker processes.
+    Processes,
+    /// Draining on a database that is 1 ms away, there and back, and directly. Postgres only.
+    Distant,
+    /// Guests that are asleep at once in one worker, of `--sleepers`: memory.
+    Sleepers,
+    /// Draining beside `--backlog` ready, as many scheduled and as many blocked jobs, and without them.
+    Backlog,
+    /// Steady work for `--held` seconds while somebody else's transaction is open, and as long without one.
+    HeldTransaction,
+    /// Claims and settlements of `--long` jobs: how long a claim takes at the start and at the end.
+    Long,
+    /// The sandbox alone, and the bare engine beside it: microseconds a cycle.
+    Sandbox,
+    /// Guests that spin, in the sandbox and beside it as tasks of a tokio runtime: how late each is stopped, and
+    /// what others notice.
+    Stop,
+    /// Every page of the dashboard and every list of the API over a long history: milliseconds a load; and the drain
+    /// rate while pages are loaded. Fails where one takes over 200 ms, or the rate falls by over 5 %.
+    Pages,
+}
+
+impl Scenario {
+    /// As it is written on the command line.
+    pub fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// As results name it.
+    pub fn key(self) -> String {
+        self.name().replace('-', "_")
+    }
+
+    /// Scenarios that stand beside each other and have the same group are measured in turns, a repetition each, so
+    /// that they can be compared.
+    pub fn group(self) -> Option<&'static str> {
+        match self {
+            Self::Drain | Self::Statements | Self::DrainHandlers => Some("drain"),
+            _ => None,
+        }
+    }
+
+    /// Whether it is measured only where it is named: it takes minutes.
+    pub fn is_long(self) -> bool {
+        matches!(
+            self,
+            Self::Backlog | Self::HeldTransaction | Self::Long | Self::Pages
+        )
+    }
+
+    /// Whether what it comes to depends much on how fast a commit is.
+    pub fn commits(self) -> bool {
+        matches!(
+            self,
+            Self::StartSingle
+                | Self::StartBatch100
+                | Self::Drain
+                | Self::Statements
+                | Self::Pickup
+                | Self::Chains
+                | Self::FanIn
+        )
+    }
+
+    /// Why it cannot be measured on a database; none if it can.
+    pub fn refusal(self, engine: Engine) -> Option<&'static str> {
+        match (self, engine) {
+            (Self::Distant, Engine::Sqlite) => {
+                Some("a SQLite file is never distant: add --store postgres")
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets it up.
+    pub async fn open(self, bench: &Arc<Bench>) -> Result<Box<dyn Measure>> {
+        Ok(match self {
+            Self::StartSingle => Box::new(start::Single::open(bench).await?),
+            Self::StartBatch100 => Box::new(start::Batches::open(bench, 100).await?),
+            Self::StartBatch1000 => Box::new(start::Batches::open(bench, 1_000).await?),
+            Self::Drain => Box::new(drain::Drain::open(bench, Work::Noop).await?),
+            Self::DrainHandlers => Box::new(drain::Drain::open(bench, Work::Handlers).await?),
+            Self::Statements => Box::new(statement::Statements::open(bench).await?),
+            Self::Pickup => Box::new(pickup::Pickup::open(bench).await?),
+            Self::PickupLoaded => Box::new(pickup::Loaded::open(bench).await?),
+            Self::Chains => Box::new(chain::Chains::open(bench).await?),
+            Self::FanIn => Box::new(fan_in::FanIn::open(bench).await?),
+            Self::Idle => Box::new(idle::Idle::open(bench).await?),
+            Self::Processes => Box::new(process::Processes::open(bench).await?),
+            Self::Distant => Box::new(distant::Distant::open(bench).await?),
+            Self::Sleepers => Box::new(sleeper::Sleepers::open(bench)),
+            Self::Backlog => Box::new(backlog::Backlog::open(bench).await?),
+            Self::HeldTransaction => Box::new(held::Held::open(bench).await?),
+            Self::Long => Box::new(long::Long::open(bench).await?),
+            Self::Sandbox => Box::new(Cycle::open(bench).await?),
+            Self::Stop => Box::new(Stops::open(bench).await?),
+            Self::Pages => Box::new(Pages::open(bench).await?),
         })
-    }
-
-    /// What it runs on.
-    pub async fn describe(&self) -> Result<String> {
-        Ok(self.service.describe_store().await?)
-    }
-
-    /// Closes the database.
-    pub async fn close(&self) {
-        self.service.close().await;
-    }
-
-    /// Measures a scenario, after one warm-up.
-    pub async fn measure(&self, scenario: Scenario, args: &Args) -> Result<Value> {
-        let repeat = args.repeat;
-        match scenario {
-            Scenario::Pages => {
-                return page::measure(self, args.history, args.backlog, repeat).await;
-            }
-            Scenario::Stop => {
-                let config = self.config.sandbox(self.config.worker.concurrency);
-                return stop::measure(config, &self.wasm, repeat).await;
-            }
-            Scenario::Sandbox => {
-                let config = self.config.sandbox(self.config.worker.concurrency);
-                return cycle::measure(config, &self.wasm, repeat).await;
-            }
-            _ => {}
-        }
-        let mut measures = Measures::default();
-        for round in 0..=repeat {
-            let values = match scenario {
-                Scenario::StartSingle => self.start(1, self.jobs.min(SINGLE_STARTS)).await?,
-                Scenario::StartBatch100 => self.start(100, self.jobs).await?,
-                Scenario::StartBatch1000 => self.start(1_000, self.jobs).await?,
-                Scenario::Drain => self.drain().await?,
-                Scenario::Statements => self.statements().await?,
-                Scenario::Pickup => self.pickup().await?,
-                // Measured above.
-                Scenario::Sandbox | Scenario::Stop | Scenario::Pages => Vec::new(),
-            };
-            if round > 0 {
-                measures.add(values);
-            }
-        }
-        Ok(measures.to_json())
-    }
-
-    fn noop(&self) -> StartRequest {
-        request(NOOP)
-    }
-
-    /// Starts so many jobs, in batches of so many.
-    async fn start(&self, batch: u32, jobs: u32) -> Result<Vec<Figure>> {
-        let requests = vec![self.noop(); batch as usize];
-        let before = CpuTime::now();
-        let began = Instant::now();
-        let mut started = 0;
-        while started < jobs {
-            match batch {
-                1 => drop(self.service.start(self.noop()).await?),
-                _ => drop(self.service.start_many(requests.clone()).await?),
-            }
-            started += batch;
-        }
-        let rate = f64::from(started) / began.elapsed().as_secs_f64();
-        let cpu = CpuTime::per_job(before, started);
-        self.empty().await?;
-        Ok([("jobs_per_s", rate)].into_iter().chain(cpu).collect())
-    }
-
-    /// Starts the jobs, then a worker, and takes the time from the worker's first claim on to the
-    /// last job's end.
-    async fn drain(&self) -> Result<Vec<Figure>> {
-        let newest = self.start_all().await?;
-        let before = CpuTime::now();
-        let began = Instant::now();
-        self.work_until_empty().await?;
-        let rate = f64::from(self.jobs) / began.elapsed().as_secs_f64();
-        let cpu = CpuTime::per_job(before, self.jobs);
-        self.check_completed(newest).await?;
-        let rest = [("rss_mib", resident_bytes() / f64::from(1 << 20))];
-        Ok([("jobs_per_s", rate)]
-            .into_iter()
-            .chain(cpu)
-            .chain(rest)
-            .collect())
-    }
-
-    async fn start_all(&self) -> Result<usize> {
-        let requests = vec![self.noop(); self.jobs as usize];
-        Ok(self.service.start_many(requests).await?.len())
-    }
-
-    /// Nothing lost, nothing failed: each of so many jobs that were started last is there, completed.
-    async fn check_completed(&self, newest: usize) -> Result<()> {
-        let mut done = 0;
-        let mut query = JobQuery {
-            limit: 1_000,
-            ..JobQuery::default()
-        };
-        while done < newest {
-            let page = self.service.jobs(&query).await?;
-            let Some(last) = page.last() else {
-                bail!("{} jobs are missing", newest - done)
-            };
-            query.before = Some(last.id);
-            let wanted = (newest - done).min(page.len());
-            if let Some(bad) = page[..wanted]
-                .iter()
-                .find(|job| job.state != State::Completed)
-            {
-                bail!("job {} is {}", bad.id, bad.state);
-            }
-            done += wanted;
-        }
-        Ok(())
-    }
-
-    /// The claims and settlements of a drain alone: nothing runs, and each job is said to have completed.
-    async fn statements(&self) -> Result<Vec<Figure>> {
-        let newest = self.start_all().await?;
-        let type_id = self.noop_type().await?;
-        let session = self
-            .store
-            .open_session("bench", Duration::from_secs(3_600), None)
-            .await?;
-        let before = CpuTime::now();
-        let began = Instant::now();
-        for batch in 0.. {
-            let request = ClaimRequest {
-                token: LeaseToken::new(session, batch),
-                quotas: vec![(type_id, STATEMENT_BATCH)],
-                total: STATEMENT_BATCH,
-            };
-            let claimed = self.store.claim(&request).await?;
-            if claimed.is_empty() {
-                break;
-            }
-            let settlements: Vec<Settlement> = claimed.iter().map(completed).collect();
-            let settled = self.store.settle(&settlements).await?;
-            if settled.iter().any(|settled| *settled != Settled::Written) {
-                bail!("a settlement was not written");
-            }
-        }
-        let rate = f64::from(self.jobs) / began.elapsed().as_secs_f64();
-        let cpu = CpuTime::per_job(before, self.jobs);
-        self.store.close_session(session).await?;
-        self.check_completed(newest).await?;
-        Ok([("jobs_per_s", rate)].into_iter().chain(cpu).collect())
-    }
-
-    async fn noop_type(&self) -> Result<TypeId> {
-        let types = self.store.types().await?;
-        let noop = types
-            .iter()
-            .find(|active| active.spec.name.as_str() == NOOP);
-        Ok(noop.context("the no-op type is not deployed")?.id)
-    }
-
-    /// Jobs that other scenarios left behind must not be measured with the next one.
-    async fn empty(&self) -> Result<()> {
-        self.work_until_empty().await
-    }
-
-    async fn work_until_empty(&self) -> Result<()> {
-        let empty = async {
-            loop {
-                let mut live = 0;
-                for state in [State::Ready, State::Running] {
-                    let query = JobQuery {
-                        state: Some(state),
-                        limit: 1,
-                        ..JobQuery::default()
-                    };
-                    live += self.service.jobs(&query).await.map_or(1, |jobs| jobs.len());
-                }
-                if live == 0 {
-                    return;
-                }
-                // Each look costs the worker something.
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        self.worker()?.run(empty).await?;
-        Ok(())
-    }
-
-    /// A worker, to be run.
-    pub fn worker(&self) -> Result<Worker> {
-        Ok(Worker {
-            store: Arc::clone(&self.store),
-            executor: Arc::new(Loader::new(Arc::clone(&self.store), self.sandbox.clone())),
-            ceiling: self.config.ceiling.clone(),
-            config: self.config.worker.clone(),
-            host: "bench".to_owned(),
-            telemetry: Telemetry::start(None, "")?,
-        })
-    }
-
-    /// Starts one job after the other on an idle worker. Each returns the time at which its handler
-    /// was entered. Median and 99th percentile, in milliseconds.
-    async fn pickup(&self) -> Result<Vec<Figure>> {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let worker = self.worker()?;
-        let working = tokio::spawn(worker.run(async {
-            let _ = stopped.await;
-        }));
-        let mut samples = Samples::default();
-        for round in 0..=PICKUPS {
-            let began = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros() as u64;
-            let chain = self.service.start(request("clock")).await?;
-            let job = self
-                .service
-                .wait_chain(chain.chain_id, Some(Duration::from_secs(10)))
-                .await?;
-            let output = job.output.context("the clock job failed")?;
-            let entered: u64 = output
-                .parse()
-                .context("the clock job did not return a time")?;
-            // The first one loads the component.
-            if round > 0 {
-                samples.0.push(entered.saturating_sub(began) as f64 / 1e3);
-            }
-            // Until the worker is idle again.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let _ = stop.send(());
-        working.await??;
-        Ok(vec![
-            ("p50_ms", samples.percentile(0.5)),
-            ("p99_ms", samples.percentile(0.99)),
-        ])
-    }
-}
-
-/// What a no-op job comes to.
-fn completed(job: &ClaimedJob) -> Settlement {
-    Settlement {
-        job: job.id,
-        token: job.token,
-        next: Next::Complete {
-            output: "null".to_owned(),
-        },
-        outcome: OutcomeKind::Completed,
-        failure: None,
-        usage: Usage::default(),
-        deployment: None,
-        log: Vec::new(),
-        progress: None,
-        children: Vec::new(),
-        lineage: job.lineage,
-        descendants_max: 0,
-    }
-}
-
-fn request(name: &str) -> StartRequest {
-    StartRequest {
-        type_name: name.to_owned(),
-        input: "{}".to_owned(),
-        ..StartRequest::default()
     }
 }

@@ -1,18 +1,22 @@
 //! How late a stop is, and what the others notice of guests that spin: the sandbox, and beside it the
 //! plain way, in which guests are tasks of the host's own tokio runtime under `tokio::time::timeout`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
 use hardstop_domain::{Limits, OutcomeKind};
 use hardstop_sandbox::{Prepared, Profile, Sandbox, SandboxConfig};
 use serde_json::{Map, Value, json};
 
 use crate::bare::{Bare, Settings};
+use crate::bench::Bench;
 use crate::cycle::attempt;
-use crate::measure::Samples;
+use crate::measure::{Figure, Samples};
+use crate::scenario::Measure;
 use crate::trace::Trace;
 
 /// How many guests spin, and in how many rounds that is measured: few guests make few samples.
@@ -49,36 +53,73 @@ struct Figures {
     heartbeat: Samples,
 }
 
-/// Measures all cases in both ways.
-pub async fn measure(config: SandboxConfig, wasm: &[u8], repeat: u32) -> Result<Value> {
-    let settings = Settings {
-        slots: SLOTS,
-        clear_stacks: config.clear_stacks,
-    };
-    let sandbox = Sandbox::new(SandboxConfig {
-        instances_max: SLOTS,
-        ..config
-    })?;
-    let prepared = sandbox
-        .prepare(wasm, Profile::of(&Limits::default()))
-        .await?;
-    let ways = [
-        ("spinners", Arc::new(Way::Sandbox(prepared))),
-        ("tokio", Arc::new(Way::Tokio(Bare::new(wasm, settings)?))),
-    ];
-    // A millisecond of computing, measured while nothing else runs.
-    let short = rounds_per_ms(&ways[1].1).await?;
-    let mut measured = Map::new();
-    for (spinners, rounds) in CASES {
-        for (name, way) in &ways {
-            let mut figures = Figures::default();
-            for _ in 0..rounds * repeat {
-                round(way, spinners, short, &mut figures).await?;
-            }
-            measured.insert(format!("{name}_{spinners}"), figures.to_json());
-        }
+/// All cases in both ways, and what was measured of each.
+pub struct Stops {
+    ways: Vec<(&'static str, Arc<Way>)>,
+    /// What takes a millisecond to compute.
+    short: u64,
+    /// Guests and rounds of a case at the most.
+    jobs: u32,
+    measured: BTreeMap<String, Figures>,
+}
+
+impl Stops {
+    /// With the sandbox's usual settings, and more slots.
+    pub async fn open(bench: &Bench) -> Result<Self> {
+        let config = bench.config.sandbox(bench.args.concurrency);
+        let settings = Settings {
+            slots: SLOTS,
+            clear_stacks: config.clear_stacks,
+        };
+        let sandbox = Sandbox::new(SandboxConfig {
+            instances_max: SLOTS,
+            ..config
+        })?;
+        let prepared = sandbox
+            .prepare(&bench.wasm, Profile::of(&Limits::default()))
+            .await?;
+        let bare = Way::Tokio(Bare::new(&bench.wasm, settings)?);
+        // Measured while nothing else runs.
+        let short = rounds_per_ms(&bare).await?;
+        Ok(Self {
+            ways: vec![
+                ("spinners", Arc::new(Way::Sandbox(prepared))),
+                ("tokio", Arc::new(bare)),
+            ],
+            short,
+            jobs: bench.args.jobs,
+            measured: BTreeMap::new(),
+        })
     }
-    Ok(measured.into())
+}
+
+#[async_trait]
+impl Measure for Stops {
+    /// Adds to what is told at the end: percentiles are of all repetitions together.
+    async fn round(&mut self) -> Result<Vec<Figure>> {
+        let most = u64::from(self.jobs);
+        for (spinners, rounds) in CASES.into_iter().filter(|(it, _)| *it <= most) {
+            for (name, way) in &self.ways {
+                let figures = self.measured.entry(format!("{name}_{spinners}"));
+                let figures = figures.or_default();
+                for _ in 0..rounds.min(self.jobs) {
+                    round(way, spinners, self.short, figures).await?;
+                }
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    async fn warm_up(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn finish(self: Box<Self>) -> Result<Map<String, Value>> {
+        let measured = self.measured.iter();
+        Ok(measured
+            .map(|(case, figures)| (case.clone(), figures.to_json()))
+            .collect())
+    }
 }
 
 impl Figures {

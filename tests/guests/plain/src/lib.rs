@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hardstop_guest::{Ctx, Failure, NextJob, OnBlockerFailure, Outcome, StartError, job};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// No input: `{}`.
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -278,7 +279,62 @@ fn once(ctx: &Ctx, input: (String, u32)) -> Result<Outcome<()>, Failure> {
     ))
 }
 
+/// An order as somebody else's system sends it: lines with a number of pieces and a price in cents.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Order {
+    customer: String,
+    lines: Vec<(u64, u64)>,
+}
+
+/// Adds up an order, in cents.
+#[job]
+fn total(_ctx: &Ctx, input: Order) -> Result<u64, Failure> {
+    Ok(input
+        .lines
+        .iter()
+        .map(|(pieces, price)| pieces * price)
+        .sum())
+}
+
+/// The SHA-256 of so many bytes that follow from a number, as hexadecimal digits.
+#[job]
+fn digest(_ctx: &Ctx, input: (u64, u64)) -> Result<String, Failure> {
+    let (start, bytes) = input;
+    let mut number = start;
+    let mut hash = Sha256::new();
+    for _ in 0..bytes.div_ceil(8) {
+        number = number
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        hash.update(number.to_le_bytes());
+    }
+    let digits = hash.finalize();
+    Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Writes orders out as a text: a line for each, and their sum.
+#[job]
+fn invoice(_ctx: &Ctx, orders: Vec<Order>) -> Result<String, Failure> {
+    let mut text = String::new();
+    let mut all = 0;
+    for order in &orders {
+        let sum: u64 = order
+            .lines
+            .iter()
+            .map(|(pieces, price)| pieces * price)
+            .sum();
+        all += sum;
+        let (lines, customer) = (order.lines.len(), &order.customer);
+        text += &format!(
+            "{customer:<24} {lines:>4} lines {:>8}.{:02}\n",
+            sum / 100,
+            sum % 100
+        );
+    }
+    Ok(text + &format!("{:<35} {:>8}.{:02}\n", "total", all / 100, all % 100))
+}
+
 hardstop_guest::export!(
     noop, echo, clock, nap, work, fail, snooze, steps, astray, parent, meddler, gather, sum,
-    spawner, brood, swarm, dozer, keyed, once, burn, spin
+    spawner, brood, swarm, dozer, keyed, once, burn, spin, total, digest, invoice
 );

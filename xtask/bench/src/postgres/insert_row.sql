@@ -1,0 +1,1 @@
+INSERT INTO bare (id, at, payload) VALUES ($1, clock_timestamp(), $2)

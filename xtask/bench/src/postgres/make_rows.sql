@@ -1,0 +1,1 @@
+CREATE TABLE bare (id uuid PRIMARY KEY, at timestamptz NOT NULL, payload text NOT NULL)

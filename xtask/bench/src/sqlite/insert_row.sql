@@ -1,0 +1,1 @@
+INSERT INTO bare (id, at, payload) VALUES (?1, unixepoch(), ?2)
