@@ -7,8 +7,9 @@ use serde_json::Value;
 
 on_both!(every_scenario_has_its_figures);
 
-/// So small that a build without optimisation is done in seconds.
-const SMALL: &str = "--jobs 60 --repeat 1 --concurrency 4 --window 1 --sleepers 12 --backlog 1000 --held 1 --long 400";
+/// So small that a build without optimisation is done in seconds. More guests sleep than a worker has threads, slots and memory for
+/// by default.
+const SMALL: &str = "--jobs 60 --repeat 1 --concurrency 4 --window 1 --sleepers 1200 --backlog 1000 --held 1 --long 400";
 /// The same, where rounds are counted by jobs.
 const SMALLER: &str = "--jobs 1 --repeat 1 --history 10000 --backlog 1000";
 

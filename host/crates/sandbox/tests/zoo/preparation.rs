@@ -111,6 +111,37 @@ async fn what_is_not_offered() {
     );
 }
 
+/// The most slots there can be, in as many engines as fit beside each other.
+#[tokio::test]
+async fn very_many_slots_leave_address_space_for_two_engines() {
+    // No other test's sandboxes are in the address space meanwhile.
+    let _alone = alone().await;
+    let config = hardstop_sandbox::SandboxConfig {
+        instances_max: hardstop_sandbox::INSTANCES_MAX,
+        ..config()
+    };
+    let sandbox = hardstop_sandbox::Sandbox::new(config).unwrap();
+    let echo = wasm("echo");
+    for stack_bytes_max in [512 << 10, 256 << 10] {
+        let limits = Limits {
+            stack_bytes_max,
+            ..limits()
+        };
+        let prepared = sandbox.prepare(&echo, Profile::of(&limits)).await.unwrap();
+        let report = prepared.run(attempt(limits)).await;
+        assert!(report.outcome.failure().is_none(), "{:?}", report.outcome);
+    }
+    let limits = Limits {
+        stack_bytes_max: 64 << 10,
+        ..limits()
+    };
+    let error = sandbox.prepare(&echo, Profile::of(&limits)).await.err();
+    let text = error.unwrap().to_string();
+    for part in ["than the 2 that", "10000 attempts at once", "256KiB"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn stack_limits_beyond_the_number_of_engines() {
     let _shared = shared().await;
