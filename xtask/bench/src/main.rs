@@ -76,7 +76,7 @@ pub struct Args {
     #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u32).range(20..=100_000_000))]
     long: u32,
     /// How many guests sleep at once.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     sleepers: u32,
     /// For how many seconds an idle worker is watched.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
@@ -231,7 +231,11 @@ fn show(results: &Map<String, Value>, output: Format) -> Result<()> {
         Format::Human => Form::Plain,
         Format::Markdown => Form::Markdown,
     };
-    let tables = [table::figures(results, form), table::stops(results, form)];
+    let tables = [
+        table::figures(results, form),
+        table::stops(results, form),
+        table::statements(results, form),
+    ];
     for table in tables.into_iter().flatten() {
         println!("{table}");
     }

@@ -187,7 +187,7 @@ fn text(runs: &[Run], plots: &[(&str, Plot)], date: &str) -> String {
         let tables = [
             table::figures(run, Form::Markdown),
             table::stops(run, Form::Markdown),
-            statements(run),
+            table::statements(run, Form::Markdown),
         ];
         for table in tables.into_iter().flatten() {
             text += &table;
@@ -216,18 +216,6 @@ fn method(run: &Run) -> String {
         of("machine", "kernel"),
         of("machine", "hardstop"),
     )
-}
-
-/// The statements of an idle worker.
-fn statements(run: &Run) -> Option<String> {
-    let statements = run.get("idle")?.get("statements")?.as_array()?;
-    let rows = statements.iter().map(|statement| {
-        let text = statement.get("statement").and_then(Value::as_str);
-        let text = text.unwrap_or_default().replace('|', "\\|");
-        vec![format!("`{text}`"), table::number(statement.get("per_s"))]
-    });
-    let head = ["statement of an idle worker", "times a second"];
-    Some(table::table(&head, 1..2, rows.collect(), Form::Markdown))
 }
 
 /// In UTC.
@@ -310,7 +298,7 @@ mod tests {
             "### SQLite 3, synchronous_commit = off",
             "`--jobs 100 --concurrency 8 --repeat 3 --seed 1`, on 2 cores (a processor), Linux 6.18",
             "| `drain` | `jobs_per_s` | 7.00 | 7.00 | 7.00 |  |",
-            "| `SELECT a \\|\\| b` | 0.50 |",
+            "| 0.50 | `SELECT a \\|\\| b` |",
         ] {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }

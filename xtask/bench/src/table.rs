@@ -67,6 +67,22 @@ pub fn stops(results: &Map<String, Value>, form: Form) -> Option<String> {
     (!rows.is_empty()).then(|| table(&head, 2..8, rows, form))
 }
 
+/// The statements of an idle worker, where they were counted, the most frequent first.
+pub fn statements(results: &Map<String, Value>, form: Form) -> Option<String> {
+    let statements = results.get("idle")?.get("statements")?.as_array()?;
+    let rows = statements.iter().map(|statement| {
+        let text = statement.get("statement").and_then(Value::as_str);
+        let text = text.unwrap_or_default();
+        let text = match form {
+            Form::Plain => text.to_owned(),
+            Form::Markdown => text.replace('|', "\\|"),
+        };
+        vec![number(statement.get("per_s")), name(&text, form)]
+    });
+    let head = ["times a second", "statement of an idle worker"];
+    Some(table(&head, 0..1, rows.collect(), form))
+}
+
 /// A name as it is written in a document, or on a terminal.
 fn name(text: &str, form: Form) -> String {
     match form {

@@ -12,10 +12,8 @@ use crate::measure::{Figure, figure};
 use crate::site::{Site, noops};
 use crate::tally::Tally;
 
-/// How many jobs are started at once.
+/// How many jobs are started at once, where there are to be so many; and again where fewer are left.
 const BATCH: u32 = 5_000;
-/// More are started where fewer are left.
-const LOW: u64 = 5_000;
 /// How often to look.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Repetitions at the most.
@@ -26,6 +24,7 @@ pub struct Held {
     alone: Site,
     beside: Site,
     window: Duration,
+    batch: u32,
     rounds: u32,
 }
 
@@ -35,6 +34,7 @@ impl Held {
             alone: bench.site().await?,
             beside: bench.site().await?,
             window: Duration::from_secs(bench.args.held.into()),
+            batch: bench.args.jobs.min(BATCH),
             rounds: 0,
         })
     }
@@ -42,14 +42,14 @@ impl Held {
     async fn held(&self) -> Result<f64> {
         let mut other = self.beside.raw().await?;
         other.hold().await?;
-        let rate = sustain(&self.beside, self.window).await;
+        let rate = sustain(&self.beside, self.batch, self.window).await;
         other.let_go().await?;
         rate
     }
 }
 
 /// Starts and runs jobs for so long. The rate of the last half of it, in jobs a second.
-async fn sustain(site: &Site, window: Duration) -> Result<f64> {
+async fn sustain(site: &Site, batch: u32, window: Duration) -> Result<f64> {
     let before = site.tally();
     let working = site.work()?;
     let mut wanted = Tally::default();
@@ -59,7 +59,7 @@ async fn sustain(site: &Site, window: Duration) -> Result<f64> {
             half = Some((site.tally(), Instant::now()));
         }
         match site.unfinished(&[]).await? {
-            left if left < LOW => wanted = wanted + site.start(noops(BATCH)).await?,
+            left if left < batch.into() => wanted = wanted + site.start(noops(batch)).await?,
             _ => tokio::time::sleep(LOOK_INTERVAL).await,
         }
     }
@@ -76,7 +76,7 @@ async fn sustain(site: &Site, window: Duration) -> Result<f64> {
 impl Measure for Held {
     async fn warm_up(&mut self) -> Result<()> {
         for site in [&self.alone, &self.beside] {
-            sustain(site, Duration::from_secs(1)).await?;
+            sustain(site, self.batch, Duration::from_secs(1)).await?;
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Measure for Held {
         // Each is first in turn.
         for turn in 0..2 {
             match (self.rounds + turn) % 2 {
-                0 => alone = sustain(&self.alone, self.window).await?,
+                0 => alone = sustain(&self.alone, self.batch, self.window).await?,
                 _ => held = self.held().await?,
             }
         }

@@ -134,6 +134,7 @@ impl Measure for Loaded {
         working.stop().await?;
         let mut figures = Vec::from(percentiles(&samples));
         figures.push(figure("load_jobs_per_s", rate));
+        figures.push(figure("load_share", rate / self.drain_rate));
         Ok(figures)
     }
 
