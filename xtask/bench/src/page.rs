@@ -87,7 +87,7 @@ impl Pages {
         self.rounds += 1;
         let mut rates = [0.0; 2];
         for turn in 0..2 {
-            let with_pages = (self.rounds + turn) % 2 == 0;
+            let with_pages = (self.rounds + turn).is_multiple_of(2);
             let pages = with_pages.then_some((self.server, self.addresses.as_slice()));
             rates[usize::from(with_pages)] = drain(&self.site, self.drained, pages).await?;
         }

@@ -17,8 +17,15 @@ const PLOTS: &str = "docs/bench";
 const BEGIN: &str = "<!-- figures: begin -->";
 const END: &str = "<!-- figures: end -->";
 
-/// What is plotted: a file's name, a title, and the parts of the results.
-const FIGURES: [(&str, &str, &[(&str, &str)]); 5] = [
+/// A file's name, a title, and what is plotted: scenarios and measures.
+type Figure = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+/// The plots.
+const FIGURES: [Figure; 5] = [
     (
         "rates",
         "Jobs a second",
