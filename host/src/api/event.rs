@@ -3,8 +3,8 @@
 //! A stream is a listener in the database, for which events are written with the facts that they tell of. It outlives the
 //! connection: whoever lost it goes on at any host with the id of the last event that came.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aide::axum::routing::get_with;
 use aide::generate::GenContext;
@@ -17,17 +17,15 @@ use hardstop_domain::{EventKind, EventMark, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::Instant;
 
 use super::Api;
 use super::access::Caller;
 use super::extract::{Query, document_header};
 use super::problem::Problem;
 use super::route::Routes;
-use super::sse::{self, ANSWER_MAX, COMMENT, SILENCE_MAX, Source};
+use super::sse::{self, Look, Source};
 use crate::error::{Error, Kind};
-use crate::service::{Ended, EventsRequest, LOOK_INTERVAL, Listening, Told};
+use crate::service::{EventsRequest, LOOK_INTERVAL, Listening, Told, ToldEvent};
 
 /// How many streams one host tells at once: each looks for its events a few times a second.
 pub const HEARERS_MAX: usize = 64;
@@ -144,74 +142,34 @@ async fn stream(
     };
     let listening = caller.service.listen(&request).await?;
     let begin = sse::event("begin", &listening.mark().to_string(), &json!({}));
-    Ok(EventStream(sse::answer(Hearing {
-        pending: since.is_none().then_some(begin).into_iter().collect(),
-        listening,
-        ended: false,
-        until: Instant::now() + ANSWER_MAX,
-        spoke_at: Instant::now(),
-        stopping: api.stopping.clone(),
-        _slot: slot,
-    })))
+    let begin = since.is_none().then_some(begin);
+    let stopping = api.stopping.clone();
+    let source = Hearing(listening);
+    Ok(EventStream(sse::answer(source, begin, stopping, slot)))
 }
 
-struct Hearing {
-    listening: Listening,
-    pending: VecDeque<String>,
-    ended: bool,
-    until: Instant,
-    spoke_at: Instant,
-    stopping: watch::Receiver<bool>,
-    _slot: OwnedSemaphorePermit,
-}
-
-impl Hearing {
-    /// Looks for what there is to say.
-    async fn look(&mut self) -> Result<(), Error> {
-        let events = match self.listening.next().await? {
-            Told::Events(events) => events,
-            Told::Ended(reason) => {
-                self.ended = true;
-                self.pending.push_back(self.end(reason));
-                return Ok(());
-            }
-        };
-        let texts = events.iter().map(|it| {
-            let name = it.message.kind.name();
-            sse::event(name, &it.id.to_string(), &it.message)
-        });
-        self.pending.extend(texts);
-        if self.pending.is_empty() && self.spoke_at.elapsed() >= SILENCE_MAX {
-            self.pending.push_back(COMMENT.to_owned());
-        }
-        Ok(())
-    }
-
-    fn end(&self, reason: Ended) -> String {
-        let mark = self.listening.mark().to_string();
-        sse::event("end", &mark, &json!({ "reason": reason }))
-    }
-}
+struct Hearing(Listening);
 
 impl Source for Hearing {
-    async fn next(&mut self) -> Result<Option<String>, Error> {
-        loop {
-            if let Some(text) = self.pending.pop_front() {
-                self.spoke_at = Instant::now();
-                return Ok(Some(text));
-            }
-            // What was not sent is told to whoever goes on.
-            if self.ended || *self.stopping.borrow() || Instant::now() >= self.until {
-                return Ok(None);
-            }
-            self.look().await?;
-            if self.pending.is_empty() {
-                tokio::select! {
-                    biased;
-                    _ = self.stopping.wait_for(|stopping| *stopping) => return Ok(None),
-                    () = tokio::time::sleep(LOOK_INTERVAL) => {}
-                }
-            }
-        }
+    const INTERVAL: Duration = LOOK_INTERVAL;
+
+    async fn look(&mut self) -> Result<Look, Error> {
+        let told = self.0.next().await?;
+        let ended = matches!(told, Told::Ended(_));
+        let events = match told {
+            Told::Events(events) => events.iter().map(text).collect(),
+            Told::Ended(reason) => vec![sse::event(
+                "end",
+                &self.0.mark().to_string(),
+                &json!({ "reason": reason }),
+            )],
+        };
+        Ok(Look { events, ended })
     }
+}
+
+/// An event as it is sent.
+fn text(event: &ToldEvent) -> String {
+    let name = event.message.kind.name();
+    sse::event(name, &event.id.to_string(), &event.message)
 }

@@ -4,7 +4,6 @@
 //! it while it runs, or when it was settled. The id of an event says how much was told up to it. Whoever lost the
 //! connection sends the last one, as browsers do by themselves, and hears the rest.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,22 +18,18 @@ use hardstop_domain::{Digest, JobId, Scope};
 use hardstop_store::JobDetail;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::Instant;
 
 use super::Api;
 use super::access::Caller;
 use super::extract::{Path, document_header};
 use super::problem::Problem;
 use super::route::Routes;
-use super::sse::{self, ANSWER_MAX, COMMENT, SILENCE_MAX, Source, event};
+use super::sse::{self, Look, Source, event};
 use crate::error::{Error, Kind};
 use crate::service::{Service, logs};
 
 /// How many jobs are followed at once: each looks at its job once an interval.
 pub const FOLLOWERS_MAX: usize = 64;
-/// How often a job is looked at.
-const INTERVAL: Duration = Duration::from_millis(500);
 
 pub fn routes(routes: Routes) -> Routes {
     routes.add(
@@ -205,59 +200,28 @@ pub async fn events(
         service,
         job,
         heard,
-        pending: VecDeque::new(),
-        ended: false,
-        until: Instant::now() + ANSWER_MAX,
-        spoke_at: Instant::now(),
-        stopping: api.stopping.clone(),
-        _slot: slot,
     };
-    Ok(Events(sse::answer(following)))
+    let stopping = api.stopping.clone();
+    Ok(Events(sse::answer(following, None, stopping, slot)))
 }
 
 struct Following {
     service: Service,
     job: JobId,
     heard: Heard,
-    pending: VecDeque<String>,
-    ended: bool,
-    until: Instant,
-    spoke_at: Instant,
-    stopping: watch::Receiver<bool>,
-    _slot: OwnedSemaphorePermit,
 }
 
 impl Source for Following {
-    async fn next(&mut self) -> Result<Option<String>, Error> {
-        loop {
-            if let Some(text) = self.pending.pop_front() {
-                self.spoke_at = Instant::now();
-                return Ok(Some(text));
-            }
-            if self.ended || Instant::now() >= self.until {
-                return Ok(None);
-            }
-            let job = self.service.job(self.job).await?;
-            self.pending.extend(self.heard.events(&job));
-            if job.summary.state.is_final() {
-                self.ended = true;
-                self.pending
-                    .push_back(event("end", &self.heard.id(), &job.summary.state));
-            }
-            if !self.pending.is_empty() {
-                continue;
-            }
-            if self.spoke_at.elapsed() >= SILENCE_MAX {
-                self.pending.push_back(COMMENT.to_owned());
-                continue;
-            }
-            tokio::select! {
-                biased;
-                // Told, or nobody is left to tell.
-                _ = self.stopping.wait_for(|stopping| *stopping) => return Ok(None),
-                () = tokio::time::sleep(INTERVAL) => {}
-            }
+    const INTERVAL: Duration = Duration::from_millis(500);
+
+    async fn look(&mut self) -> Result<Look, Error> {
+        let job = self.service.job(self.job).await?;
+        let mut events = self.heard.events(&job);
+        let ended = job.summary.state.is_final();
+        if ended {
+            events.push(event("end", &self.heard.id(), &job.summary.state));
         }
+        Ok(Look { events, ended })
     }
 }
 

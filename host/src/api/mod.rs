@@ -30,7 +30,7 @@ mod route;
 pub(crate) mod schedule;
 mod server;
 mod session;
-mod sse;
+pub(crate) mod sse;
 pub(crate) mod subscription;
 pub(crate) mod token;
 mod upload;

@@ -4,10 +4,10 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use hardstop_domain::EventMark;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::args::EventsArgs;
+use super::worker::Signals;
 use super::{Context, output};
 use crate::error::Error;
 use crate::service::{EventsRequest, News, ToldEvent};
@@ -25,12 +25,7 @@ pub async fn execute(context: &Context, args: EventsArgs) -> Result<ExitCode, Er
         types: args.types,
         since: args.since,
     };
-    let interrupt = signal(SignalKind::interrupt()).and_then(|interrupt| {
-        let terminate = signal(SignalKind::terminate())?;
-        Ok((interrupt, terminate))
-    });
-    let (mut interrupt, mut terminate) = interrupt
-        .map_err(|error| Error::environment(format!("cannot listen for signals: {error}")))?;
+    let mut signals = Signals::new()?;
     let service = context.service(false);
     let (hearer, mut told) = mpsc::channel(PRINTED_BEHIND_MAX);
     let ended = {
@@ -38,8 +33,7 @@ pub async fn execute(context: &Context, args: EventsArgs) -> Result<ExitCode, Er
         loop {
             tokio::select! {
                 biased;
-                _ = interrupt.recv() => break Ok(()),
-                _ = terminate.recv() => break Ok(()),
+                _ = signals.next() => break Ok(()),
                 Some(news) = told.recv() => printer.print(news),
                 ended = &mut heard => break ended,
             }
@@ -54,8 +48,7 @@ pub async fn execute(context: &Context, args: EventsArgs) -> Result<ExitCode, Er
     // Nothing is left to be sent, so a second signal need not wait for a database that does not answer.
     tokio::select! {
         () = service.close() => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = signals.next() => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use http::{HeaderName, Method, Response};
+use http::{Method, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::connection::Sender;
 use super::{ANSWER_TIMEOUT, Client};
+use crate::api::sse::LAST_EVENT_ID;
 use crate::error::{Error, Exit};
 
 /// The server says something at least this often.
@@ -19,7 +20,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 pub(super) const ABSENCE_MAX: Duration = Duration::from_secs(60);
 /// How long to wait before it is asked again.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// When a server was last heard.
 pub(super) struct Presence(Instant);

@@ -1,12 +1,12 @@
 //! Hearing of everything as it is committed, and going on after the connection was lost.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
 
 use hardstop_tests::{Database, Kind, Server, Worker};
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
+
+use super::sse::{Event, Stream};
 
 on_both!(
     what_is_committed_is_heard_once_at_whichever_host,
@@ -14,53 +14,16 @@ on_both!(
     as_many_streams_as_there_may_be,
 );
 
-/// An event: name, id, data.
-type Event = (String, String, Value);
+fn open(server: &Server, query: &str, last: Option<&str>) -> Stream {
+    Stream::open(server, &format!("/events{query}"), last)
+}
 
-struct Stream(std::io::Lines<BufReader<TcpStream>>);
-
-impl Stream {
-    fn open(server: &Server, query: &str, last: Option<&str>) -> Self {
-        let mut stream = server.connect();
-        let last = last.map_or(String::new(), |id| format!("last-event-id: {id}\r\n"));
-        write!(
-            stream,
-            "GET /api/v1/events{query} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{last}\r\n",
-            server.address()
-        )
-        .unwrap();
-        let mut lines = BufReader::new(stream).lines();
-        let status = lines.next().unwrap().unwrap();
-        assert!(status.contains(" 200 "), "{status}");
-        Self(lines)
-    }
-
-    /// One that has begun: events from now on are in it. And its first id.
-    fn begin(server: &Server, query: &str) -> (Self, String) {
-        let mut stream = Self::open(server, query, None);
-        let (name, id, data) = stream.next().unwrap();
-        assert_eq!((name.as_str(), data), ("begin", json!({})));
-        (stream, id)
-    }
-
-    /// The next event; none at the end.
-    fn next(&mut self) -> Option<Event> {
-        let (mut name, mut id) = (String::new(), String::new());
-        loop {
-            let line = self.0.next()?.unwrap();
-            if let Some(text) = line.strip_prefix("event: ") {
-                name = text.to_owned();
-            } else if let Some(text) = line.strip_prefix("id: ") {
-                id = text.to_owned();
-            } else if let Some(text) = line.strip_prefix("data: ") {
-                return Some((name, id, serde_json::from_str(text).unwrap()));
-            }
-        }
-    }
-
-    fn take(&mut self, count: usize) -> Vec<Event> {
-        (0..count).map(|_| self.next().unwrap()).collect()
-    }
+/// A stream that has begun: events from now on are in it. And its first id.
+fn begin(server: &Server, query: &str) -> (Stream, String) {
+    let mut stream = open(server, query, None);
+    let (name, id, data) = stream.next().unwrap();
+    assert_eq!((name.as_str(), data), ("begin", json!({})));
+    (stream, id)
 }
 
 /// The kinds of events and their jobs.
@@ -82,8 +45,8 @@ fn what_is_committed_is_heard_once_at_whichever_host(kind: Kind) {
     let early = db.start("noop", "{}");
     db.run(&["chain", "cancel", &early]).good();
     let query = "?kind=job.completed,job.discarded,chain.closed&type=noop,fail";
-    let (mut stream, begun) = Stream::begin(&one, query);
-    let (mut all, _) = Stream::begin(&two, "");
+    let (mut stream, begun) = begin(&one, query);
+    let (mut all, _) = begin(&two, "");
     let _worker = Worker::start(&db, &[]);
     let canary = "canary-of-an-input-09e2";
     let mut expected = BTreeSet::new();
@@ -107,7 +70,7 @@ fn what_is_committed_is_heard_once_at_whichever_host(kind: Kind) {
     drop(stream);
     start("fail", "job.discarded");
     db.wait_all_final();
-    let mut stream = Stream::open(&two, query, Some(&last));
+    let mut stream = open(&two, query, Some(&last));
     let rest = stream.take(7);
     let heard = [first.clone(), rest.clone()].concat();
     assert_eq!(told(&heard), expected);
@@ -122,13 +85,13 @@ fn what_is_committed_is_heard_once_at_whichever_host(kind: Kind) {
         assert!(name == "chain.closed" || Some(place) < closed, "{heard:?}");
     }
     // Another one that goes on from there hears the same; the one before hears that, and no more.
-    let mut again = Stream::open(&one, "", Some(&last));
+    let mut again = open(&one, "", Some(&last));
     assert_eq!(again.take(7), rest);
     let (name, _, data) = stream.next().unwrap();
     assert_eq!((name.as_str(), data), ("end", json!({ "reason": "taken" })));
     assert_eq!(stream.next(), None);
     // From the very beginning.
-    let mut again = Stream::open(&one, query, Some(&begun));
+    let mut again = open(&one, query, Some(&begun));
     assert_eq!(again.take(10), heard);
 
     let all = all.take(12);
@@ -153,7 +116,7 @@ fn what_is_committed_is_heard_once_at_whichever_host(kind: Kind) {
         one.log()
     );
     let late = db.start("noop", "{}");
-    let mut again = Stream::open(&two, "", Some(&heard[9].1));
+    let mut again = open(&two, "", Some(&heard[9].1));
     let expected = ["job.completed", "chain.closed"].map(|kind| (kind.to_owned(), late.clone()));
     assert_eq!(told(&again.take(2)), expected.into());
 }
@@ -196,7 +159,7 @@ fn streams_that_cannot_be_are_refused(kind: Kind) {
         let path = format!("/events{query}");
         server.call_with("GET", &path, &[("last-event-id", id)], None)
     };
-    let (mut stream, begun) = Stream::begin(&server, "?kind=job.discarded");
+    let (mut stream, begun) = begin(&server, "?kind=job.discarded");
     let (listener, _) = begun.split_once('-').unwrap();
     let unsent = format!("{listener}-1");
     for bad in ["x", "1-2-a-b", listener, &format!("{listener}-x"), &unsent] {
@@ -220,7 +183,7 @@ fn streams_that_cannot_be_are_refused(kind: Kind) {
     assert_eq!(stream.next().unwrap().2["data"]["chain_id"], chain.as_str());
 
     if kind == Kind::Postgres {
-        let (mut ended, other) = Stream::begin(&server, "");
+        let (mut ended, other) = begin(&server, "");
         db.sql("UPDATE hardstop.subscription SET heard_at = now() - interval '11 minutes'");
         last("", &begun).problem(410, "stream-gone");
         // As a look at all of them does.
@@ -235,9 +198,9 @@ fn streams_that_cannot_be_are_refused(kind: Kind) {
 fn as_many_streams_as_there_may_be(kind: Kind) {
     let db = Database::new(kind, &["plain"]);
     let (one, two) = (Server::start(&db), Server::start(&db));
-    let (mut first, _) = Stream::begin(&one, "");
+    let (mut first, _) = begin(&one, "");
     for _ in 1..64 {
-        Stream::begin(&one, "");
+        begin(&one, "");
     }
     // They are there still, for who goes on with them.
     let body = two.get("/events").problem(503, "overloaded");

@@ -1,12 +1,12 @@
 //! Following a job, and going on after the connection was lost.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
 use std::time::Instant;
 
 use hardstop_tests::{Database, Kind, PATIENCE, Server, Worker};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+
+use super::sse::{Event, Stream};
 
 on_both!(
     a_job_is_followed_to_its_end,
@@ -14,42 +14,9 @@ on_both!(
     whoever_lost_the_connection_goes_on
 );
 
-/// An event: name, id, data.
-type Event = (String, String, Value);
-
-struct Events(std::io::Lines<BufReader<TcpStream>>);
-
-impl Events {
-    fn of(server: &Server, job: &str, last: Option<&str>) -> Self {
-        let mut stream = server.connect();
-        let last = last.map_or(String::new(), |id| format!("last-event-id: {id}\r\n"));
-        write!(
-            stream,
-            "GET /api/v1/jobs/{job}/follow HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{last}\r\n",
-            server.address()
-        )
-        .unwrap();
-        Self(BufReader::new(stream).lines())
-    }
-
-    /// The next event; none at the end.
-    fn next(&mut self) -> Option<Event> {
-        let (mut name, mut id) = (String::new(), String::new());
-        loop {
-            let line = self.0.next()?.unwrap();
-            if let Some(text) = line.strip_prefix("event: ") {
-                name = text.to_owned();
-            } else if let Some(text) = line.strip_prefix("id: ") {
-                id = text.to_owned();
-            } else if let Some(text) = line.strip_prefix("data: ") {
-                return Some((name, id, serde_json::from_str(text).unwrap()));
-            }
-        }
-    }
-
-    fn rest(mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.next()).collect()
-    }
+/// What a job's followers hear.
+fn follow(server: &Server, job: &str, last: Option<&str>) -> Stream {
+    Stream::open(server, &format!("/jobs/{job}/follow"), last)
 }
 
 fn names(events: &[Event]) -> Vec<&str> {
@@ -60,7 +27,7 @@ fn a_job_is_followed_to_its_end(kind: Kind) {
     let db = Database::new(kind, &["plain"]);
     let server = Server::start(&db);
     let job = db.start("fail", r#"{"until":3}"#);
-    let mut events = Events::of(&server, &job, None);
+    let mut events = follow(&server, &job, None);
     let (name, _, first) = events.next().unwrap();
     assert_eq!((name.as_str(), &first["state"]), ("job", &json!("ready")));
     let _worker = Worker::start(&db, &[]);
@@ -89,7 +56,7 @@ fn what_a_running_attempt_says_is_heard_as_it_says_it(kind: Kind) {
     let db = Database::new(kind, &["plain"]);
     let server = Server::with(&db, &[]);
     let job = db.start("nap", r#"{"ms":20000}"#);
-    let mut events = Events::of(&server, &job, None);
+    let mut events = follow(&server, &job, None);
     let (_, id, progress) = std::iter::from_fn(|| events.next())
         .find(|(name, ..)| name == "progress")
         .unwrap();
@@ -104,7 +71,7 @@ fn what_a_running_attempt_says_is_heard_as_it_says_it(kind: Kind) {
         "{shown}"
     );
     // Not told again to whoever has heard it.
-    let rest = Events::of(&server, &job, Some(&id));
+    let rest = follow(&server, &job, Some(&id));
     server
         .call("POST", &format!("/jobs/{job}/cancel"), None)
         .good();
@@ -113,7 +80,7 @@ fn what_a_running_attempt_says_is_heard_as_it_says_it(kind: Kind) {
 
     // One that says something, and goes on and on.
     let job = db.start("spin", "1000000");
-    let mut events = Events::of(&server, &job, None);
+    let mut events = follow(&server, &job, None);
     let (_, _, line) = std::iter::from_fn(|| events.next())
         .find(|(name, ..)| name == "log")
         .unwrap();
@@ -134,15 +101,15 @@ fn whoever_lost_the_connection_goes_on(kind: Kind) {
     let db = Database::new(kind, &["plain"]);
     let mut server = Server::start(&db);
     let job = db.start("fail", r#"{"until":9,"fatal":true}"#);
-    let (_, ready, _) = Events::of(&server, &job, None).next().unwrap();
+    let (_, ready, _) = follow(&server, &job, None).next().unwrap();
     {
         let mut worker = Worker::start(&db, &[]);
         db.wait_all_final();
         worker.drain();
     }
     // From the beginning: all of it at once. From the last id: what came since, and nothing twice.
-    let all = Events::of(&server, &job, None).rest();
-    let since = Events::of(&server, &job, Some(&ready)).rest();
+    let all = follow(&server, &job, None).rest();
+    let since = follow(&server, &job, Some(&ready)).rest();
     let told = |events: &[Event]| -> Vec<(String, Value)> {
         let events = events.iter();
         events
@@ -151,7 +118,7 @@ fn whoever_lost_the_connection_goes_on(kind: Kind) {
     };
     assert_eq!(told(&since), told(&all), "the state had changed since");
     for (place, (_, id, _)) in all.iter().enumerate().take(all.len() - 1) {
-        let rest = Events::of(&server, &job, Some(id)).rest();
+        let rest = follow(&server, &job, Some(id)).rest();
         assert_eq!(names(&rest), names(&all[place + 1..]), "after {id}");
     }
     let answer = server.call_with(
@@ -167,7 +134,7 @@ fn whoever_lost_the_connection_goes_on(kind: Kind) {
         .problem(404, "no-such-job");
     // Whoever follows does not keep the server from ending.
     let live = db.start("noop", "{}");
-    let mut events = Events::of(&server, &live, None);
+    let mut events = follow(&server, &live, None);
     events.next().unwrap();
     let began = Instant::now();
     server.signal(Signal::TERM);

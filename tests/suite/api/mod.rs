@@ -10,4 +10,5 @@ mod idempotency;
 mod load;
 mod process;
 mod resource;
+mod sse;
 mod upload;

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::plot::{Bar, Plot};
@@ -227,21 +227,12 @@ fn method(run: &Run) -> String {
 
 /// In UTC.
 fn today() -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    date(now.map_or(0, |now| now.as_secs() / 86_400))
+    date(Timestamp::now())
 }
 
-/// The date of a day since 1970, as `2026-11-22`.
-fn date(days: u64) -> String {
-    // Years begin in March, so that the day of a leap year is the last one (Howard Hinnant, `civil_from_days`).
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, (month + 2) % 12 + 1);
-    let year = year + era * 400 + u64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02}")
+/// In UTC, as `2026-11-22`.
+fn date(at: Timestamp) -> String {
+    at.strftime("%F").to_string()
 }
 
 #[cfg(test)]
@@ -270,7 +261,8 @@ mod tests {
             (19_783, "2024-03-01"),
             (20_779, "2026-11-22"),
         ] {
-            assert_eq!(date(days), text);
+            let at = Timestamp::from_second(days * 86_400).expect("a time");
+            assert_eq!(date(at), text);
         }
     }
 

@@ -113,13 +113,16 @@ impl JobRow {
         self.delay_ms == 0 && self.not_before.is_none() && self.open_blockers == 0
     }
 
-    /// The state that it comes into where it is stored now. The statement says the same; here it is known without
-    /// reading the row again.
-    pub(crate) fn first_state(&self, now: Timestamp) -> State {
+    /// When it is due where it is stored now, in microseconds since 1970. The statement of Postgres says the same.
+    pub(crate) fn due_at(&self, now: Timestamp) -> i64 {
         let due_at = now.0.saturating_add(self.delay_ms.saturating_mul(1_000));
-        let due_at = due_at.max(self.not_before.unwrap_or(0));
+        due_at.max(self.not_before.unwrap_or(0))
+    }
+
+    /// The state that it comes into then. The statement of Postgres says the same.
+    pub(crate) fn first_state(&self, now: Timestamp) -> State {
         match self.open_blockers {
-            0 if due_at > now.0 => State::Scheduled,
+            0 if self.due_at(now) > now.0 => State::Scheduled,
             0 => State::Ready,
             _ => State::Blocked,
         }

@@ -1,5 +1,5 @@
--- Creates a job: the payload and the live row. Blocked while a blocker is awaited; else ready where
--- it is due, else scheduled. A type without a handler makes an external job, with a token and a deadline.
+-- Creates a job: the payload and the live row. A type without a handler makes an external job, with a token and a deadline
+-- from when it is ready.
 -- Differs by necessity: run once for each row, for SQLite has no arrays; of one row each, as in `finish`.
 -- ?1: now. ?2 to ?18: the row.
 INSERT INTO job_body (id, input, limits, trace_parent, root_chain, depth, parent_job, completion_token, on_blocker_failure)
@@ -13,11 +13,8 @@ INSERT INTO job_live (
     blockers, open_blockers, on_blocker_failure, blocking, keyed
 )
 VALUES (
-    ?2, ?3, ?4, ?5,
-    CASE WHEN ?15 > 0 THEN 1 WHEN max(?1 + ?6 * 1000, coalesce(?7, 0)) > ?1 THEN 2 ELSE 4 END,
-    ?1, max(?1 + ?6 * 1000, coalesce(?7, 0)),
+    ?2, ?3, ?4, ?5, ?6, ?1, ?7,
     (SELECT t.external_deadline_ms FROM job_type t WHERE t.id = ?4),
-    CASE WHEN ?15 = 0 AND max(?1 + ?6 * 1000, coalesce(?7, 0)) <= ?1
-         THEN ?1 + 1000 * (SELECT t.external_deadline_ms FROM job_type t WHERE t.id = ?4) END,
+    CASE WHEN ?6 = 4 THEN ?1 + 1000 * (SELECT t.external_deadline_ms FROM job_type t WHERE t.id = ?4) END,
     ?14, ?15, ?16, ?17, ?18
 );

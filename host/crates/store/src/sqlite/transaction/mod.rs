@@ -88,31 +88,26 @@ impl SqliteTransaction<'_> {
     }
 
     /// Writes the events of jobs that have become final, where any subscription wants them: one look for all of them.
-    async fn tell(&mut self, rows: &[&FinishRow], finished: &[Held]) -> Result<(), StoreError> {
+    async fn tell(&mut self, finished: &[(Held, &FinishRow)]) -> Result<(), StoreError> {
+        if finished.is_empty() {
+            return Ok(());
+        }
         let wanted = sql!("tells_of_jobs")
             .fetch_one(&mut self.connection)
             .await?;
-        if finished.is_empty() || !wanted.flag("wanted")? {
+        if !wanted.flag("wanted")? {
             return Ok(());
         }
-        let ends: HashMap<JobId, &FinishRow> =
-            rows.iter().map(|row| (JobId(row.id), *row)).collect();
-        let ended: Vec<EndedRow> = finished
-            .iter()
-            .filter_map(|held| {
-                let end = ends.get(&held.id)?;
-                Some(EndedRow {
-                    type_id: held.type_id.0,
-                    job_id: held.id.0,
-                    chain_id: held.chain_id.0,
-                    state: end.state,
-                    outcome: end.outcome,
-                    attempt: held.attempt.into(),
-                })
-            })
-            .collect();
+        let ended = finished.iter().map(|(held, end)| EndedRow {
+            type_id: held.type_id.0,
+            job_id: held.id.0,
+            chain_id: held.chain_id.0,
+            state: end.state,
+            outcome: end.outcome,
+            attempt: held.attempt.into(),
+        });
         sql!("tell_of_jobs")
-            .bind(json(&ended)?)
+            .bind(json(&ended.collect::<Vec<_>>())?)
             .bind(self.now)
             .execute(&mut self.connection)
             .await?;
@@ -120,19 +115,16 @@ impl SqliteTransaction<'_> {
     }
 
     /// What follows where the end of jobs closes chains.
-    async fn close_chains(
-        &mut self,
-        states: &HashMap<JobId, State>,
-        finished: &[Held],
-    ) -> Result<(), StoreError> {
+    async fn close_chains(&mut self, finished: &[(Held, &FinishRow)]) -> Result<(), StoreError> {
         let closed = || {
+            let continued = State::Continued.code();
             finished
                 .iter()
-                .filter(|held| states.get(&held.id) != Some(&State::Continued))
+                .filter(move |(_, end)| end.state != continued)
         };
         let keyed: Vec<ChainId> = closed()
-            .filter(|held| held.keyed)
-            .map(|held| held.chain_id)
+            .filter(|(held, _)| held.keyed)
+            .map(|(held, _)| held.chain_id)
             .collect();
         if !keyed.is_empty() {
             sql!("free_keys")
@@ -141,11 +133,11 @@ impl SqliteTransaction<'_> {
                 .await?;
         }
         let closures: Vec<ClosureRow> = closed()
-            .filter(|held| held.blocking)
-            .map(|held| ClosureRow {
+            .filter(|(held, _)| held.blocking)
+            .map(|(held, end)| ClosureRow {
                 chain_id: held.chain_id.0,
                 job_id: held.id.0,
-                state: states.get(&held.id).map_or(0, |state| state.code()),
+                state: end.state,
             })
             .collect();
         if !closures.is_empty() {
@@ -222,16 +214,16 @@ impl Transaction for SqliteTransaction<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        let now = self.now;
+        let now = Timestamp(self.now);
         let values = |row: &&JobRow| {
             values![
-                now,
+                now.0,
                 row.id,
                 row.chain_id,
                 row.type_id,
                 row.priority,
-                row.delay_ms,
-                row.not_before,
+                row.first_state(now).code(),
+                row.due_at(now),
                 &row.input,
                 &row.limits,
                 &row.trace_parent,
@@ -249,8 +241,8 @@ impl Transaction for SqliteTransaction<'_> {
             .for_each(rows.iter().map(values).collect(), &mut self.connection)
             .await?;
         for row in rows {
-            let state = row.first_state(Timestamp(self.now));
-            self.counts.add(TypeId(row.type_id), state, 1);
+            self.counts
+                .add(TypeId(row.type_id), row.first_state(now), 1);
         }
         Ok(())
     }
@@ -329,35 +321,28 @@ impl Transaction for SqliteTransaction<'_> {
         let found = sql!("finishing")
             .for_each(leases, &mut self.connection)
             .await?;
-        let mut ends: HashMap<Uuid, &FinishRow> = rows.iter().map(|row| (row.id, *row)).collect();
+        let mut ends: HashMap<JobId, &FinishRow> =
+            rows.iter().map(|row| (JobId(row.id), *row)).collect();
         let mut finished = Vec::with_capacity(found.len());
         let mut done = Vec::with_capacity(found.len());
         for row in &found {
             let held = view::held(row)?;
             // A job that is named twice ends once.
-            let Some(end) = ends.remove(&held.id.0) else {
+            let Some(end) = ends.remove(&held.id) else {
                 continue;
             };
             let (type_id, state) = counted(row)?;
             self.counts.add(type_id, state, -1);
+            if let Some(state) = State::from_code(end.state) {
+                self.counts.add(type_id, state, 1);
+            }
             done.push(final_row(&held, row, end, self.now)?);
-            finished.push(held);
+            finished.push((held, end));
         }
         sql!("finish").for_each(done, &mut self.connection).await?;
-        let states: HashMap<JobId, State> = rows
-            .iter()
-            .filter_map(|row| Some((JobId(row.id), State::from_code(row.state)?)))
-            .collect();
-        for held in &finished {
-            if let Some(state) = states.get(&held.id) {
-                self.counts.add(held.type_id, *state, 1);
-            }
-        }
-        if finished.iter().any(|held| held.blocking || held.keyed) {
-            self.close_chains(&states, &finished).await?;
-        }
-        self.tell(rows, &finished).await?;
-        Ok(finished)
+        self.close_chains(&finished).await?;
+        self.tell(&finished).await?;
+        Ok(finished.into_iter().map(|(held, _)| held).collect())
     }
 
     async fn requeue(&mut self, rows: &[&RequeueRow]) -> Result<Vec<Held>, StoreError> {
