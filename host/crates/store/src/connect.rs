@@ -12,7 +12,7 @@ pub struct ConnectOptions {
     /// Create a SQLite file that does not exist, and migrate it. Without it a missing file is an
     /// error. A file that holds a schema is never migrated here. Postgres ignores it.
     pub create: bool,
-    /// The most connections at once: of the Postgres pool (claims, heartbeats and listeners have a
+    /// The most connections at once: of the Postgres pool (claims, heartbeats, lists and listeners have a
     /// few of their own beside it), of SQLite's readers (there is one writer).
     pub connections: u32,
     /// The Postgres schema that everything lies in; none means `hardstop`. Stores of one schema are one

@@ -1,5 +1,6 @@
 //! What only Postgres can do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hardstop_domain::*;
@@ -133,6 +134,42 @@ async fn a_locked_table_is_a_timeout() {
         transaction.rollback().await.unwrap();
         store.enqueue(&[chain("a")]).await.unwrap();
         store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_given_up_in_the_middle_holds_nothing() {
+    run(Setting::Postgres, async |db: Fixture| {
+        db.deploy(["a"]).await;
+        let options = ConnectOptions {
+            connections: 1,
+            ..ConnectOptions::default()
+        };
+        let store = connect(&db.url, &options).await.unwrap();
+        let mut connection = PgConnection::connect(&db.url).await.unwrap();
+        let mut watcher = PgConnection::connect(&db.url).await.unwrap();
+        for _ in 0..3 {
+            let mut locked = connection.begin().await.unwrap();
+            let lock = "LOCK TABLE hardstop.job_live";
+            locked.execute(lock).await.unwrap();
+            let new = chain("a");
+            let start = tokio::spawn({
+                let store = Arc::clone(&store);
+                async move { store.enqueue(&[new]).await }
+            });
+            wait_blocked(&mut watcher).await;
+            start.abort();
+            assert!(start.await.unwrap_err().is_cancelled());
+            locked.rollback().await.unwrap();
+            // On the only connection that there may be, and not to the answer of the one before.
+            let next = chain("a");
+            let started = store.enqueue(std::slice::from_ref(&next)).await.unwrap();
+            assert_eq!(started[0].chain_id, next.id());
+        }
+        store.close().await;
+        let error = store.enqueue(&[chain("a")]).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
     })
     .await;
 }

@@ -93,7 +93,9 @@ async fn a_rollback_leaves_nothing_and_wakes_nobody() {
         let mut listener = PgListener::connect(&db.url).await.unwrap();
         listener.listen("hardstop").await.unwrap();
         db.deploy(["a"]).await;
-        assert_eq!(listener.recv().await.unwrap().payload(), "deployed");
+        let heard = listener.recv().await.unwrap();
+        // And which store it was.
+        assert!(heard.payload().starts_with("deployed "), "{heard:?}");
         let mut connection = PgConnection::connect(&db.url).await.unwrap();
         let mut tx = connection.begin().await.unwrap();
         let (chain, _) = call(&mut tx, "a", "{}", r#"{"key": "k"}"#).await.unwrap();

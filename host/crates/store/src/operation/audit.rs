@@ -56,7 +56,7 @@ impl Operation for Audit {
     type Output = Vec<AuditRecord>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<AuditRecord>, StoreError> {

@@ -74,7 +74,7 @@ impl Operation for DeadLetters {
     type Output = Vec<DeadLetter>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<DeadLetter>, StoreError> {
@@ -120,7 +120,7 @@ impl Operation for DeadLetterBound {
     type Output = Option<JobId>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Option<JobId>, StoreError> {
@@ -297,7 +297,7 @@ impl Operation for Replays {
     type Output = Vec<Replay>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<Replay>, StoreError> {
@@ -313,7 +313,7 @@ impl Operation for ReplayState {
     type Output = Option<ReplayDetail>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Option<ReplayDetail>, StoreError> {
@@ -353,7 +353,7 @@ impl Operation for ReplayedJobs {
     type Output = Vec<ReplayedJob>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<ReplayedJob>, StoreError> {

@@ -24,7 +24,7 @@ impl Operation for Deployments {
     type Output = Vec<DeploymentDetail>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Self::Output, StoreError> {
@@ -39,7 +39,7 @@ impl Operation for History {
     type Output = TypeHistory;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<TypeHistory, StoreError> {

@@ -15,7 +15,7 @@ impl Operation for Explain {
     type Output = Option<Explanation>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Option<Explanation>, StoreError> {

@@ -113,7 +113,7 @@ impl Operation for Jobs {
     type Output = Vec<JobSummary>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<JobSummary>, StoreError> {
@@ -157,7 +157,7 @@ impl Operation for Chains {
     type Output = Vec<ChainSummary>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<ChainSummary>, StoreError> {

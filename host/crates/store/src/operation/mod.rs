@@ -64,6 +64,10 @@ pub(crate) struct Mode {
 pub(crate) enum Access {
     /// Reads only.
     Read,
+    /// Reads what a person asked for among all that there is, such as a page of a list. Which way is the best one
+    /// depends on what was asked for, and it must not hold up what runs jobs. On connections of its own, where each
+    /// statement is planned anew with its values.
+    List,
     /// Writes what must survive a crash of the database; on SQLite, of the process: see `open` there.
     Write,
     /// Writes leases, which may be lost in a crash: the jobs are ready again then, and the token
@@ -77,6 +81,10 @@ impl Mode {
         access: Access::Read,
         atomic: false,
         resend: true,
+    };
+    pub(crate) const LIST: Self = Self {
+        access: Access::List,
+        ..Self::READ
     };
     /// One statement.
     pub(crate) const WRITE: Self = Self {

@@ -62,7 +62,7 @@ impl Operation for TypeUsage {
     type Output = Vec<UsageSample>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<UsageSample>, StoreError> {
@@ -113,7 +113,7 @@ impl Operation for ChainInFull {
     type Output = Option<ChainDetail>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Option<ChainDetail>, StoreError> {

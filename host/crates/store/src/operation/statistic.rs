@@ -123,7 +123,7 @@ impl Operation for Statistics {
     type Output = Vec<StatisticPoint>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<StatisticPoint>, StoreError> {

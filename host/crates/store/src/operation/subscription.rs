@@ -217,7 +217,7 @@ impl Operation for Deliveries {
     type Output = Option<Vec<Delivery>>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Self::Output, StoreError> {

@@ -80,7 +80,7 @@ impl Operation for Tokens {
     type Output = Vec<Token>;
 
     fn mode(&self) -> Mode {
-        Mode::READ
+        Mode::LIST
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<Token>, StoreError> {

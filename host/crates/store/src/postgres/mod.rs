@@ -2,17 +2,17 @@
 
 mod migrate;
 mod own_transaction;
+mod pool;
 mod row;
 mod schema;
 mod transaction;
 mod wake;
 
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use futures::FutureExt as _;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection, PgConnection};
 
 pub use own_transaction::{start_chains, start_chains_in};
@@ -24,18 +24,20 @@ use crate::operation::removal::age_us;
 use crate::operation::{Access, Mode, Operation};
 use crate::store::Backend;
 use crate::view::View as _;
+use crate::wake::{Signal, Signals};
 use crate::{ConnectOptions, Listener, Retention, StoreError, Wake};
+use pool::{LostAt, Pool};
 use schema::Schema;
 use transaction::{PgTransaction, sql};
+use wake::StoreName;
 
 /// Beside the statement's own timeout: for the way there and back, and for a server that is gone and
 /// cannot keep to it.
 const GRACE: Duration = Duration::from_secs(2);
-/// A connection that was idle for longer is asked whether it still stands before it is used.
-const PING_AFTER: Duration = Duration::from_secs(1);
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// One for claims, one for heartbeats, one to spare.
 const LEASE_CONNECTIONS: u32 = 3;
+/// For so many pages at once. Further ones wait.
+const LIST_CONNECTIONS: u32 = 4;
 /// How often a transaction is run again that Postgres chose as the victim of a deadlock.
 const DEADLOCK_RETRIES: usize = 5;
 /// More than the steps of a few days: to announce, to validate, to attach, and to see that nothing is left.
@@ -48,15 +50,16 @@ pub(crate) struct Postgres {
     schema: Arc<Schema>,
     options: PgConnectOptions,
     interpreter: Interpreter,
-    main: PgPool,
+    main: Arc<Pool>,
     /// Its commits are asynchronous: see [`Access::Lease`].
-    lease: PgPool,
+    lease: Arc<Pool>,
+    /// Its statements are planned for the values of each call: see [`Access::List`].
+    lists: Arc<Pool>,
     notifier: wake::Notifier,
-    /// When a connection was last found broken: the others may be, too.
+    signals: Signals,
+    name: StoreName,
     lost_at: LostAt,
 }
-
-type LostAt = Arc<Mutex<Option<Instant>>>;
 
 impl Postgres {
     pub(crate) async fn open(url: &str, options: &ConnectOptions) -> Result<Self, StoreError> {
@@ -90,6 +93,9 @@ impl Postgres {
                 // A small table without an index that fits is then so dear to the planner that it would
                 // have the statement compiled, for a second, at each new connection.
                 ("jit", "off"),
+                // To plan a start takes longer than to execute it, and for few rows a plan for these very
+                // values looks cheaper to the planner each time. What a plan depends on is in the text.
+                ("plan_cache_mode", "force_generic_plan"),
             ])
         };
         let migrating = settings(base.clone(), migration::TIMEOUT);
@@ -102,11 +108,21 @@ impl Postgres {
             Err(_) => return Err(interpreter.timeout()),
         }
         let lost_at = LostAt::default();
-        let main = pool(&base, options.connections.max(1), timeout, &lost_at);
+        let main = Pool::new(&base, options.connections.max(1), timeout, &lost_at);
         let asynchronous = base.clone().options([("synchronous_commit", "off")]);
+        let planning = base.clone().options([
+            ("plan_cache_mode", "force_custom_plan"),
+            // Ranges of an index are asked for by its order, which no other is to be made into.
+            ("enable_incremental_sort", "off"),
+        ]);
+        let name = StoreName::new();
+        let (sender, channel) = (Arc::clone(&main), Arc::clone(&schema));
         Ok(Self {
-            lease: pool(&asynchronous, LEASE_CONNECTIONS, timeout, &lost_at),
-            notifier: wake::Notifier::start(main.clone(), Arc::clone(&schema), timeout + GRACE),
+            lease: Pool::new(&asynchronous, LEASE_CONNECTIONS, timeout, &lost_at),
+            lists: Pool::new(&planning, LIST_CONNECTIONS, timeout, &lost_at),
+            notifier: wake::Notifier::start(sender, channel, name, timeout + GRACE),
+            signals: Signals::default(),
+            name,
             schema,
             main,
             options: migrating,
@@ -120,26 +136,18 @@ impl Postgres {
         let pool = match mode.access {
             Access::Lease => &self.lease,
             Access::Read | Access::Write => &self.main,
+            Access::List => &self.lists,
         };
         let mut connection = pool.acquire().await?;
         let running = execute(&mut connection, &self.schema, operation, mode);
         let result = tokio::time::timeout(self.interpreter.timeout + GRACE, running).await;
-        match result {
-            Ok(Err(error)) => {
-                let error = self.interpreter.read(error);
-                if matches!(error, StoreError::Unreachable { .. }) {
-                    drop(connection.detach());
-                    *self.lost_at.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some(Instant::now());
-                }
-                Err(error)
-            }
-            Ok(done) => done,
-            Err(_) => {
-                drop(connection.detach());
-                Err(self.interpreter.timeout())
-            }
+        let result = result.map_err(|_| self.interpreter.timeout())?;
+        let result = result.map_err(|error| self.interpreter.read(error));
+        match &result {
+            Err(StoreError::Unreachable { .. }) => self.lost_at.note(),
+            _ => connection.give_back(),
         }
+        result
     }
 }
 
@@ -167,34 +175,6 @@ async fn execute<O: Operation>(
             Err(error)
         }
     }
-}
-
-fn pool(
-    options: &PgConnectOptions,
-    connections: u32,
-    timeout: Duration,
-    lost_at: &LostAt,
-) -> PgPool {
-    let lost_at = Arc::clone(lost_at);
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(timeout)
-        // A ping for each use would double the cost of a claim. One that lay idle is asked, and one
-        // that lay idle when another was found broken.
-        .test_before_acquire(false)
-        .before_acquire(move |connection, meta| {
-            let lost_at = *lost_at.lock().unwrap_or_else(PoisonError::into_inner);
-            async move {
-                let suspect = lost_at.is_some_and(|at| at.elapsed() < meta.idle_for);
-                if meta.idle_for < PING_AFTER && !suspect {
-                    return Ok(true);
-                }
-                let ping = tokio::time::timeout(PING_TIMEOUT, connection.ping()).await;
-                Ok(matches!(ping, Ok(Ok(()))))
-            }
-            .boxed()
-        })
-        .connect_lazy_with(options.clone())
 }
 
 /// The database for people: `localhost:5432/app`. No user, no password.
@@ -249,7 +229,10 @@ impl Backend for Postgres {
     async fn check_schema(&self) -> Result<(), StoreError> {
         self.interpreter
             .within(self.interpreter.timeout + GRACE, async {
-                migrate::check(&mut *self.main.acquire().await?, &self.schema).await
+                let mut connection = self.main.acquire().await?;
+                let checked = migrate::check(&mut connection, &self.schema).await;
+                connection.give_back();
+                checked
             })
             .await
     }
@@ -261,8 +244,11 @@ impl Backend for Postgres {
                 let made: i32 = self
                     .interpreter
                     .within(self.interpreter.timeout + GRACE, async {
+                        let mut connection = self.main.acquire().await?;
                         let made = sql!(self.schema, "make_partitions").bind(table);
-                        made.fetch_one(&self.main).await?.int("made")
+                        let made = made.fetch_one(&mut *connection).await?;
+                        connection.give_back();
+                        made.int("made")
                     })
                     .await?;
                 if made == 0 {
@@ -289,29 +275,33 @@ impl Backend for Postgres {
                     .bind(completed)
                     .bind(discarded)
                     .bind(cancelled);
-                dropped.fetch_one(&self.main).await?.int("dropped")
+                let mut connection = self.main.acquire().await?;
+                let dropped = dropped.fetch_one(&mut *connection).await?;
+                connection.give_back();
+                dropped.int("dropped")
             })
             .await
     }
 
     fn wake(&self, kind: Wake) {
+        self.signals.raise(kind);
         self.notifier.raise(kind);
     }
 
     async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {
         let timeout = self.interpreter.timeout + GRACE;
-        let options = self.main.connect_options();
-        self.interpreter
-            .within(
-                timeout,
-                wake::listen((*options).clone(), Arc::clone(&self.schema), timeout),
-            )
-            .await
+        let options = self.main.options().clone();
+        let signal = Arc::new(Signal::default());
+        self.signals.add(&signal);
+        let schema = Arc::clone(&self.schema);
+        let listening = wake::listen(options, schema, self.name, signal, timeout);
+        self.interpreter.within(timeout, listening).await
     }
 
     async fn close(&self) {
         self.notifier.close().await;
         self.lease.close().await;
+        self.lists.close().await;
         self.main.close().await;
     }
 }

@@ -1,4 +1,5 @@
-//! Wake-ups through one Postgres channel.
+//! Wake-ups through one Postgres channel. Listeners of the same store hear at once; a message says which store it came from, so
+//! that it does not come to them again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,9 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
+use super::pool::Pool;
 use super::schema::Schema;
 use super::transaction::sql;
 use crate::wake::{Signal, SignalListener};
@@ -28,10 +31,17 @@ pub(super) struct Notifier {
 }
 
 impl Notifier {
-    pub(super) fn start(pool: PgPool, schema: Arc<Schema>, timeout: Duration) -> Self {
+    /// `store` is how messages name the store that they come from.
+    pub(super) fn start(
+        pool: Arc<Pool>,
+        schema: Arc<Schema>,
+        store: StoreName,
+        timeout: Duration,
+    ) -> Self {
         let signal = Arc::new(Signal::default());
         let (closing, closed) = watch::channel(false);
-        let task = tokio::spawn(notify(pool, schema, timeout, Arc::clone(&signal), closed));
+        let task = notify(pool, schema, store, timeout, Arc::clone(&signal), closed);
+        let task = tokio::spawn(task);
         Self {
             signal,
             closing,
@@ -53,8 +63,9 @@ impl Notifier {
 }
 
 async fn notify(
-    pool: PgPool,
+    pool: Arc<Pool>,
     schema: Arc<Schema>,
+    store: StoreName,
     timeout: Duration,
     signal: Arc<Signal>,
     mut closed: watch::Receiver<bool>,
@@ -65,12 +76,19 @@ async fn notify(
             () = signal.changed() => false,
             _ = closed.wait_for(|closing| *closing) => true,
         };
-        let words: Vec<&str> = signal.take().into_iter().map(Wake::word).collect();
-        if !words.is_empty() {
-            let sent = sql!(schema, "notify").bind(words).execute(&pool);
+        let kinds = signal.take().into_iter();
+        let messages: Vec<String> = kinds.map(|kind| store.message(kind)).collect();
+        if !messages.is_empty() {
+            let sent = async {
+                let mut connection = pool.acquire().await?;
+                let notify = sql!(schema, "notify").bind(messages);
+                notify.execute(&mut *connection).await?;
+                connection.give_back();
+                Ok::<(), sqlx::Error>(())
+            };
             // Nobody waits for it, and workers look by themselves too.
             match tokio::time::timeout(timeout, sent).await {
-                Ok(Ok(_)) => {}
+                Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::debug!(%error, "wake-up not sent"),
                 Err(_) => tracing::debug!("wake-up not sent in time"),
             }
@@ -85,10 +103,33 @@ async fn notify(
     }
 }
 
-/// Opens a listener on a connection of its own.
+/// How messages name the store that they come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StoreName(Uuid);
+
+impl StoreName {
+    pub(super) fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    fn message(self, kind: Wake) -> String {
+        format!("{} {}", kind.word(), self.0)
+    }
+
+    /// What a message of another store says; none for one of its own.
+    fn hear(self, message: &str) -> Option<Wake> {
+        // Those of SQL functions and of older hosts do not say who sent them.
+        let (word, sender) = message.split_once(' ').unwrap_or((message, ""));
+        (Uuid::try_parse(sender) != Ok(self.0)).then(|| Wake::of_word(word))
+    }
+}
+
+/// Opens a listener on a connection of its own. It raises the signal, as the store itself does.
 pub(super) async fn listen(
     options: PgConnectOptions,
     schema: Arc<Schema>,
+    store: StoreName,
+    signal: Arc<Signal>,
     timeout: Duration,
 ) -> Result<Box<dyn Listener>, StoreError> {
     let pool = PgPoolOptions::new()
@@ -99,8 +140,12 @@ pub(super) async fn listen(
         .idle_timeout(None)
         .connect_lazy_with(options);
     let listener = connect(&pool, &schema).await?;
-    let signal = Arc::new(Signal::default());
-    let feeder = tokio::spawn(feed(pool, schema, listener, Arc::clone(&signal), timeout));
+    let hearing = Hearing {
+        store,
+        signal: Arc::clone(&signal),
+        timeout,
+    };
+    let feeder = tokio::spawn(feed(pool, schema, listener, hearing));
     Ok(Box::new(SignalListener::new(signal, Some(feeder))))
 }
 
@@ -112,20 +157,19 @@ async fn connect(pool: &PgPool, schema: &Schema) -> Result<PgListener, sqlx::Err
     Ok(listener)
 }
 
-/// Raises what is heard. After any loss of the connection, anything may have been missed.
-async fn feed(
-    pool: PgPool,
-    schema: Arc<Schema>,
-    mut listener: PgListener,
+struct Hearing {
+    store: StoreName,
     signal: Arc<Signal>,
     timeout: Duration,
-) {
+}
+
+/// Raises what is heard. After any loss of the connection, anything may have been missed.
+async fn feed(pool: PgPool, schema: Arc<Schema>, mut listener: PgListener, hearing: Hearing) {
     loop {
-        hear(&mut listener, &signal, timeout).await;
-        drop(listener);
+        hearing.hear(listener).await;
         let mut delay = Duration::from_millis(50);
         listener = loop {
-            match tokio::time::timeout(timeout, connect(&pool, &schema)).await {
+            match tokio::time::timeout(hearing.timeout, connect(&pool, &schema)).await {
                 Ok(Ok(listener)) => break listener,
                 Ok(Err(error)) => tracing::debug!(%error, "cannot listen for wake-ups"),
                 Err(_) => tracing::debug!("cannot listen for wake-ups in time"),
@@ -133,23 +177,46 @@ async fn feed(
             tokio::time::sleep(delay).await;
             delay = (delay * 2).min(RECONNECT_DELAY_MAX);
         };
-        signal.raise(Wake::Any);
+        hearing.signal.raise(Wake::Any);
     }
 }
 
-/// Hears until the connection is lost.
-async fn hear(listener: &mut PgListener, signal: &Signal, timeout: Duration) {
-    loop {
-        match tokio::time::timeout(KEEPALIVE, listener.try_recv()).await {
-            Ok(Ok(Some(notification))) => signal.raise(Wake::of_word(notification.payload())),
-            Ok(Ok(None) | Err(_)) => return,
-            // Nothing was said for a while: a connection that is half open says nothing for ever.
-            Err(_) => {
-                let alive = sqlx::query("SELECT 1").execute(&mut *listener);
-                if !matches!(tokio::time::timeout(timeout, alive).await, Ok(Ok(_))) {
-                    return;
+impl Hearing {
+    /// Hears until the connection is lost.
+    async fn hear(&self, mut listener: PgListener) {
+        loop {
+            match tokio::time::timeout(KEEPALIVE, listener.try_recv()).await {
+                Ok(Ok(Some(notification))) => {
+                    if let Some(kind) = self.store.hear(notification.payload()) {
+                        self.signal.raise(kind);
+                    }
+                }
+                Ok(Ok(None) | Err(_)) => return,
+                // Nothing was said for a while: a connection that is half open says nothing for ever.
+                Err(_) => {
+                    let alive = sqlx::query("SELECT 1").execute(&mut listener);
+                    if !matches!(tokio::time::timeout(self.timeout, alive).await, Ok(Ok(_))) {
+                        return;
+                    }
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_does_not_hear_itself() {
+        let (one, other) = (StoreName::new(), StoreName::new());
+        let message = one.message(Wake::Cancelled);
+        assert_eq!(one.hear(&message), None);
+        assert_eq!(other.hear(&message), Some(Wake::Cancelled));
+        for message in ["ready", "ready ", "ready x"] {
+            assert_eq!(one.hear(message), Some(Wake::Ready), "{message}");
+        }
+        assert_eq!(one.hear("throttled 1"), Some(Wake::Any));
     }
 }

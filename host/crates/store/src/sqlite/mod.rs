@@ -204,7 +204,7 @@ impl Backend for Sqlite {
     async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
         self.within(async {
             match operation.mode().access {
-                Access::Read => self.read(operation).await,
+                Access::Read | Access::List => self.read(operation).await,
                 // Leases are as durable as the rest: the transaction is shared.
                 Access::Write | Access::Lease => self.write(operation).await,
             }

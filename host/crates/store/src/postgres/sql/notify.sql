@@ -1,2 +1,2 @@
 -- Wakes whoever listens.
-SELECT pg_notify('hardstop', kind) FROM unnest($1::text[]) AS kind
+SELECT pg_notify('hardstop', message) FROM unnest($1::text[]) AS message
