@@ -48,6 +48,7 @@ fn both_databases_have_the_same_files() {
     assert_eq!(
         only,
         [
+            "checkpoint",
             "claimable",
             "data_version",
             "drop_day",

@@ -115,6 +115,27 @@ async fn the_lock_of_another_process_is_waited_for_and_then_a_timeout() {
     .await;
 }
 
+#[tokio::test]
+async fn the_log_of_lone_writes_is_copied_to_the_file() {
+    run(Setting::Sqlite, async |db: Fixture| {
+        db.deploy(["a"]).await;
+        let path = db.url.strip_prefix("sqlite://").unwrap();
+        let size = |name: &str| std::fs::metadata(format!("{path}{name}")).unwrap().len();
+        let before = size("");
+        // Each appends some ten pages of 4 KiB.
+        for _ in 0..1_000 {
+            db.start("a").await;
+        }
+        assert!(size("") > before, "the file is as it was");
+        assert!(
+            size("-wal") < 16 << 20,
+            "the log has {} bytes",
+            size("-wal")
+        );
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_fails_leaves_those_of_its_group_alone() {
     run(Setting::Sqlite, async |db: Fixture| {

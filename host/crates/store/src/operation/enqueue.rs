@@ -104,10 +104,11 @@ impl Operation for Enqueue {
     type Output = Created;
 
     fn mode(&self) -> Mode {
-        match self.new.iter().all(NewRow::is_plain) {
+        let mode = match self.new.iter().all(NewRow::is_plain) {
             true => Mode::WRITE,
             false => Mode::WRITE_ATOMIC,
-        }
+        };
+        mode.of_jobs(self.new.len())
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Created, StoreError> {

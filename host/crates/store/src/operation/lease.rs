@@ -16,6 +16,8 @@ use crate::view::Held;
 
 /// How many jobs one call of rescue or close gives back in one transaction.
 const ORPHANS_MAX: i64 = 1_000;
+/// A claim of so many jobs is a short operation.
+const SHORT_CLAIM_MAX: u32 = 256;
 /// How many jobs one promotion makes ready.
 const PROMOTED_MAX: i64 = 5_000;
 
@@ -50,7 +52,11 @@ impl Operation for Claim {
 
     fn mode(&self) -> Mode {
         // Never sent again: jobs of a claim whose reply was lost would be held and not run.
-        Mode::LEASE
+        Mode {
+            // It finds few: where there are many, there are settlements at the same time.
+            short: self.request.total <= SHORT_CLAIM_MAX,
+            ..Mode::LEASE
+        }
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Vec<ClaimedJob>, StoreError> {

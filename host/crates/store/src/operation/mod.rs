@@ -57,6 +57,8 @@ pub(crate) struct Mode {
     pub(crate) atomic: bool,
     /// Whether it may be run again when the connection broke and nobody knows if it was committed.
     pub(crate) resend: bool,
+    /// Whether it writes so little that the caller may as well do it itself, where the database is in this process.
+    pub(crate) short: bool,
 }
 
 /// What an operation needs of its connection.
@@ -81,6 +83,7 @@ impl Mode {
         access: Access::Read,
         atomic: false,
         resend: true,
+        short: false,
     };
     pub(crate) const LIST: Self = Self {
         access: Access::List,
@@ -91,6 +94,7 @@ impl Mode {
         access: Access::Write,
         atomic: false,
         resend: false,
+        short: false,
     };
     /// Several statements.
     pub(crate) const WRITE_ATOMIC: Self = Self {
@@ -108,7 +112,18 @@ impl Mode {
             ..self
         }
     }
+
+    /// Of so many jobs.
+    pub(crate) const fn of_jobs(self, count: usize) -> Self {
+        Self {
+            short: count <= SHORT_MAX,
+            ..self
+        }
+    }
 }
+
+/// An operation on so many jobs is a short one. Each takes some ten microseconds.
+const SHORT_MAX: usize = 16;
 
 /// Fails where a page cannot have so many rows.
 fn check_limit(limit: u32, max: u32) -> Result<(), StoreError> {

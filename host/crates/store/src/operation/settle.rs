@@ -251,7 +251,7 @@ impl Operation for Settle {
             true => Mode::WRITE,
             false => Mode::WRITE_ATOMIC,
         };
-        mode.resend()
+        mode.resend().of_jobs(self.part().count())
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<SettledPart, StoreError> {

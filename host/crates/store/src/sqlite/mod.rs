@@ -1,5 +1,6 @@
 //! The store on SQLite: one writer that commits in groups, and a pool of readers.
 
+mod commit;
 mod failure;
 mod migrate;
 mod own_transaction;
@@ -8,7 +9,7 @@ mod transaction;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -30,7 +31,7 @@ use crate::{ConnectOptions, Listener, Retention, StoreError, Wake};
 pub(crate) use failure::SqliteFailure;
 use statement::{Connection, OwnOptions};
 use transaction::SqliteTransaction;
-use writer::{Call, GROUP_MAX, Letter, Writer};
+use writer::{Call, GROUP_MAX, Letter, Write, Writer};
 
 /// Beside the wait for the lock of another process: for the work itself and for what is before it in the
 /// mailbox.
@@ -44,7 +45,7 @@ const MEMORY: &str = ":memory:";
 pub(crate) struct Sqlite {
     options: SqliteConnectOptions,
     interpreter: Interpreter,
-    letters: mpsc::Sender<Letter>,
+    writer: Writer,
     /// Bounds what is in the mailbox.
     places: Semaphore,
     /// None for a database in memory, whose locks are for all of it: the writer reads, too.
@@ -102,7 +103,7 @@ impl Sqlite {
             busy_timeout: timeout,
             memory,
         };
-        let letters = Writer::start(own, interpreter.clone(), signals.clone())
+        let writer = Writer::start(own, interpreter.clone(), signals.clone())
             .map_err(|error| interpreter.read(error))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.connections.max(1))
@@ -112,7 +113,7 @@ impl Sqlite {
         Ok(Self {
             options: writing,
             interpreter,
-            letters,
+            writer,
             places: Semaphore::new(GROUP_MAX),
             readers,
             signals,
@@ -132,25 +133,46 @@ impl Sqlite {
 
     async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
         let _place = self.places.acquire().await;
-        self.on_writer(|reply| {
-            Letter::Write(Box::new(Call {
-                operation,
-                result: None,
-                reply,
-            }))
-        })
-        .await?
+        let is_short = operation.mode().short;
+        let (reply, answer) = oneshot::channel();
+        let mut write: Box<dyn Write> = Box::new(Call {
+            operation,
+            result: None,
+            reply,
+        });
+        if is_short {
+            // Whoever is about to write, too, says so meanwhile: then all of it is one commit of the thread's.
+            tokio::task::yield_now().await;
+            if self.places.available_permits() == GROUP_MAX - 1 {
+                write = match self.writer.write_now(write) {
+                    Ok(()) => return answer.await.map_err(|_| self.closed())?,
+                    Err(write) => write,
+                };
+            }
+        }
+        self.send(Letter::Write(write))?;
+        answer.await.map_err(|_| self.closed())?
     }
 
-    /// Has the writer do something.
-    async fn on_writer<T>(
+    fn closed(&self) -> StoreError {
+        self.interpreter.unreachable("the store is closed")
+    }
+
+    fn send(&self, letter: Letter) -> Result<(), StoreError> {
+        match self.writer.send(letter) {
+            true => Ok(()),
+            false => Err(self.closed()),
+        }
+    }
+
+    /// Has the writer's thread do something.
+    async fn on_writer(
         &self,
-        letter: impl FnOnce(oneshot::Sender<T>) -> Letter,
-    ) -> Result<T, StoreError> {
+        letter: impl FnOnce(oneshot::Sender<()>) -> Letter,
+    ) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
-        let stopped = || self.interpreter.unreachable("the store is closed");
-        self.letters.send(letter(reply)).map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())
+        self.send(letter(reply))?;
+        answer.await.map_err(|_| self.closed())
     }
 
     async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
@@ -159,7 +181,7 @@ impl Sqlite {
         };
         let mut connection = readers.acquire().await?;
         let mut transaction =
-            SqliteTransaction::new(Connection::Driver(&mut connection), writer::now());
+            SqliteTransaction::new(Connection::Driver(&mut connection), commit::now());
         operation.run(&mut transaction).await
     }
 

@@ -3,9 +3,9 @@
 use hardstop_domain::NewChain;
 use sqlx::SqliteConnection;
 
+use super::commit::now;
 use super::statement::Connection;
 use super::transaction::SqliteTransaction;
-use super::writer::now;
 use crate::operation::own_transaction::start;
 use crate::{Started, StoreError};
 

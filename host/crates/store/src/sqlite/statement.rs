@@ -4,6 +4,7 @@
 //! prepared once, bound and stepped for each row. Readers, and applications that start jobs in a transaction of theirs, have
 //! connections of sqlx, where each statement crosses to another thread and back.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use hardstop_domain::Timestamp;
 use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
@@ -53,7 +56,7 @@ pub(super) enum Value {
     Int(i64),
     Text(String),
     Bytes(Vec<u8>),
-    /// Bytes, too. Rows have none of these.
+    /// Sixteen bytes, which most values of bytes are: they need no memory of their own.
     Id(Uuid),
 }
 
@@ -150,7 +153,9 @@ impl Own {
             connection.pragma_update(None, "temp_store", "MEMORY")?;
             connection.pragma_update(None, "journal_mode", journal_mode)?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
-            connection.pragma_update(None, "cache_size", CACHE_KIB)
+            connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+            // Else a statement that has a limit is compiled again for each value of it.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         };
         set().map_err(read)?;
         connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
@@ -159,6 +164,17 @@ impl Own {
             connection,
             columns,
         })
+    }
+
+    /// How long to wait for the lock of another process.
+    pub(super) fn set_busy_timeout(&self, timeout: Duration) -> Result<(), StoreError> {
+        self.connection.busy_timeout(timeout).map_err(read)
+    }
+
+    /// Has this called after each commit, with the number of pages in the write-ahead log. SQLite does not copy it to the file by itself
+    /// any more.
+    pub(super) fn on_commit(&self, note: fn(&Wal, i32) -> rusqlite::Result<()>) {
+        self.connection.wal_hook(Some(note));
     }
 
     /// Runs a statement that has no parameters and no rows.
@@ -340,7 +356,15 @@ fn parts(text: &'static str) -> impl Iterator<Item = &'static str> {
 /// A row of either kind of connection.
 pub(super) enum Row {
     Driver(SqliteRow),
-    Own(Columns, Box<[Value]>),
+    Own(OwnRow),
+}
+
+/// A row of a connection of ours.
+pub(super) struct OwnRow {
+    columns: Columns,
+    values: Box<[Value]>,
+    /// The column behind the one that was asked for last. Most are asked for in their order.
+    next: Cell<usize>,
 }
 
 impl Row {
@@ -352,26 +376,32 @@ impl Row {
                 // No column of ours has reals; those that an expression makes are looked at as whole numbers.
                 ValueRef::Real(value) => Value::Int(value as i64),
                 ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
-                ValueRef::Blob(bytes) => Value::Bytes(bytes.to_owned()),
+                ValueRef::Blob(bytes) => match Uuid::from_slice(bytes) {
+                    Ok(id) => Value::Id(id),
+                    Err(_) => Value::Bytes(bytes.to_owned()),
+                },
             })
         };
         let values = (0..columns.len()).map(value);
-        Ok(Self::Own(
-            Arc::clone(columns),
-            values.collect::<rusqlite::Result<_>>()?,
-        ))
+        Ok(Self::Own(OwnRow {
+            columns: Arc::clone(columns),
+            values: values.collect::<rusqlite::Result<_>>()?,
+            next: Cell::new(0),
+        }))
     }
 }
 
-/// The value of a column.
-fn own<'r>(
-    columns: &Columns,
-    values: &'r [Value],
-    column: &'static str,
-) -> Result<&'r Value, StoreError> {
-    let index = columns.iter().position(|name| **name == *column);
-    let value = index.and_then(|index| values.get(index));
-    value.ok_or_else(|| StoreError::Database(sqlx::Error::ColumnNotFound(column.to_owned())))
+impl OwnRow {
+    /// The value of a column.
+    fn get(&self, column: &'static str) -> Result<&Value, StoreError> {
+        let next = self.next.get();
+        let columns = (next..self.columns.len()).chain(0..next);
+        let mut named = columns.filter(|index| *self.columns[*index] == *column);
+        let index = named.next();
+        self.next.set(index.map_or(0, |index| index + 1));
+        let value = index.and_then(|index| self.values.get(index));
+        value.ok_or_else(|| StoreError::Database(sqlx::Error::ColumnNotFound(column.to_owned())))
+    }
 }
 
 fn unreadable<T>(column: &'static str) -> Result<T, StoreError> {
@@ -385,7 +415,7 @@ impl View for Row {
     fn get_int(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
         match self {
             Self::Driver(row) => Ok(row.try_get_unchecked(column)?),
-            Self::Own(columns, values) => match own(columns, values, column)? {
+            Self::Own(row) => match row.get(column)? {
                 Value::Null => Ok(None),
                 Value::Int(value) => Ok(Some(*value)),
                 _ => unreadable(column),
@@ -396,7 +426,7 @@ impl View for Row {
     fn get_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
         match self {
             Self::Driver(row) => Ok(row.try_get_unchecked(column)?),
-            Self::Own(columns, values) => match own(columns, values, column)? {
+            Self::Own(row) => match row.get(column)? {
                 Value::Null => Ok(None),
                 Value::Text(text) => Ok(Some(text.clone())),
                 _ => unreadable(column),
@@ -407,11 +437,9 @@ impl View for Row {
     fn get_uuid(&self, column: &'static str) -> Result<Option<Uuid>, StoreError> {
         match self {
             Self::Driver(row) => Ok(row.try_get_unchecked(column)?),
-            Self::Own(columns, values) => match own(columns, values, column)? {
+            Self::Own(row) => match row.get(column)? {
                 Value::Null => Ok(None),
-                Value::Bytes(bytes) => Uuid::from_slice(bytes)
-                    .map(Some)
-                    .or_else(|_| unreadable(column)),
+                Value::Id(id) => Ok(Some(*id)),
                 _ => unreadable(column),
             },
         }
@@ -424,9 +452,10 @@ impl View for Row {
     fn get_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
         match self {
             Self::Driver(row) => Ok(row.try_get_unchecked(column)?),
-            Self::Own(columns, values) => match own(columns, values, column)? {
+            Self::Own(row) => match row.get(column)? {
                 Value::Null => Ok(None),
                 Value::Bytes(bytes) => Ok(Some(bytes.clone())),
+                Value::Id(id) => Ok(Some(id.as_bytes().to_vec())),
                 _ => unreadable(column),
             },
         }

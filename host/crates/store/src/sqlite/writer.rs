@@ -1,16 +1,16 @@
-//! The one writer: a thread with a mailbox that commits in groups.
+//! The writer: a thread with a mailbox that commits in groups, and the way past it for a caller who comes alone.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
-use futures::FutureExt as _;
 use tokio::sync::oneshot;
 
-use super::statement::{Connection, Own, OwnOptions, sql};
+use super::commit::{Committer, at_once};
+use super::statement::{Connection, Own, OwnOptions};
 use super::transaction::{CountChanges, SqliteTransaction};
 use crate::error::Interpreter;
 use crate::operation::Operation;
-use crate::view::View;
 use crate::wake::Signals;
 use crate::{StoreError, Wake};
 
@@ -18,6 +18,9 @@ use crate::{StoreError, Wake};
 pub(super) const GROUP_MAX: usize = 512;
 /// How often to look whether another process has committed, while somebody listens.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// The same after no other has for so long: each look wakes a core.
+const QUIET_POLL_INTERVAL: Duration = Duration::from_millis(20);
+const QUIET_AFTER: Duration = Duration::from_secs(1);
 
 /// What comes into the mailbox.
 pub(super) enum Letter {
@@ -25,6 +28,8 @@ pub(super) enum Letter {
     Write(Box<dyn Write>),
     /// Begin to look for commits of other processes; answered when that has begun.
     Poll(oneshot::Sender<()>),
+    /// Copy the write-ahead log to the file.
+    Checkpoint,
     /// Close the connection.
     Stop(oneshot::Sender<()>),
 }
@@ -71,26 +76,11 @@ impl<O: Operation> Write for Call<O> {
     }
 }
 
-/// Microseconds since 1970.
-pub(super) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-    })
-}
-
-/// What the thread behind the mailbox has.
+/// The way to write: to the thread behind the mailbox, or at once.
 pub(super) struct Writer {
-    options: OwnOptions,
+    letters: Sender<Letter>,
+    committer: Arc<Mutex<Committer>>,
     interpreter: Interpreter,
-    signals: Signals,
-    /// None after the connection was found broken, until it is opened again.
-    connection: Option<Own>,
-    letters: Receiver<Letter>,
-    /// What `PRAGMA data_version` said last. On this connection it changes with commits of others only.
-    data_version: i64,
-    /// When to look at it next; none while nobody listens.
-    poll_at: Option<Instant>,
 }
 
 impl Writer {
@@ -98,37 +88,90 @@ impl Writer {
         options: OwnOptions,
         interpreter: Interpreter,
         signals: Signals,
-    ) -> Result<Sender<Letter>, StoreError> {
-        let connection = Own::open(&options)?;
+    ) -> Result<Self, StoreError> {
+        let committer = Arc::new(Mutex::new(Committer::open(options)?));
         let (sender, letters) = mpsc::channel();
-        let mut writer = Self {
-            options,
-            interpreter,
+        let behind = Behind {
+            committer: Arc::clone(&committer),
+            interpreter: interpreter.clone(),
             signals,
-            connection: Some(connection),
             letters,
-            data_version: 0,
             poll_at: None,
+            heard_at: Instant::now(),
         };
-        writer.data_version = writer.read_data_version()?;
         let thread = std::thread::Builder::new().name("sqlite-writer".to_owned());
         thread
-            .spawn(move || writer.work())
+            .spawn(move || behind.work())
             .map_err(|error| StoreError::Database(sqlx::Error::Io(error)))?;
-        Ok(sender)
+        Ok(Self {
+            letters: sender,
+            committer,
+            interpreter,
+        })
     }
 
+    /// Puts it into the mailbox. False where nobody takes letters any more.
+    pub(super) fn send(&self, letter: Letter) -> bool {
+        self.letters.send(letter).is_ok()
+    }
+
+    /// Commits it on the caller's thread, where nobody else is at it and it takes no wait: no two changes of threads.
+    /// Else gives it back.
+    pub(super) fn write_now(&self, mut write: Box<dyn Write>) -> Result<(), Box<dyn Write>> {
+        // Where a caller panicked, the thread sees to the connection.
+        let Ok(mut committer) = self.committer.try_lock() else {
+            return Err(write);
+        };
+        let Some(result) = committer.commit_now(&mut write) else {
+            return Err(write);
+        };
+        let is_log_full = committer.is_log_full();
+        drop(committer);
+        if is_log_full {
+            self.send(Letter::Checkpoint);
+        }
+        answer([write], result, &self.interpreter);
+        Ok(())
+    }
+}
+
+/// Answers those whose transaction ended so.
+fn answer(
+    writes: impl IntoIterator<Item = Box<dyn Write>>,
+    result: Result<(), StoreError>,
+    interpreter: &Interpreter,
+) {
+    let failure = result.err().map(|error| interpreter.read(error));
+    for write in writes {
+        write.answer(failure.as_ref());
+    }
+}
+
+/// The thread behind the mailbox.
+struct Behind {
+    committer: Arc<Mutex<Committer>>,
+    interpreter: Interpreter,
+    signals: Signals,
+    letters: Receiver<Letter>,
+    /// When to look for commits of others next; none while nobody listens.
+    poll_at: Option<Instant>,
+    /// When others had committed last.
+    heard_at: Instant,
+}
+
+impl Behind {
     fn work(mut self) {
         while let Some(letter) = self.next() {
             let stopped = match letter {
                 Letter::Write(first) => self.gather(first),
                 Letter::Stop(reply) => Some(reply),
-                Letter::Poll(reply) => {
-                    self.begin_polling(reply);
+                other => {
+                    self.serve(other);
                     None
                 }
             };
             if let Some(reply) = stopped {
+                self.committer().close();
                 drop(self);
                 let _ = reply.send(());
                 return;
@@ -155,10 +198,14 @@ impl Writer {
         }
     }
 
-    fn connected(&mut self) -> Result<&mut Own, StoreError> {
-        Ok(match &mut self.connection {
-            Some(connection) => connection,
-            none => none.insert(Own::open(&self.options)?),
+    /// Waits for a caller who is writing.
+    fn committer(&self) -> MutexGuard<'_, Committer> {
+        self.committer.lock().unwrap_or_else(|poisoned| {
+            // The caller panicked in the middle of a transaction.
+            self.committer.clear_poison();
+            let mut committer = poisoned.into_inner();
+            committer.disconnect();
+            committer
         })
     }
 
@@ -170,105 +217,57 @@ impl Writer {
             match self.letters.try_recv() {
                 Ok(Letter::Write(write)) => group.push(write),
                 Ok(Letter::Stop(reply)) => stopped = Some(reply),
-                Ok(Letter::Poll(reply)) => self.begin_polling(reply),
+                Ok(other) => self.serve(other),
                 Err(_) => break,
             }
         }
         group.retain(|write| !write.is_abandoned());
         if !group.is_empty() {
-            let failure = self.commit(&mut group).err();
-            let failure = failure.map(|error| self.interpreter.read(error));
-            for write in group {
-                write.answer(failure.as_ref());
-            }
+            let result = self.committer().commit(&mut group);
+            answer(group, result, &self.interpreter);
         }
         stopped
     }
 
-    /// One transaction. An operation that fails is undone alone, as far as SQLite lets it.
-    fn commit(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
-        let connection = self.connected()?;
-        let result = match group {
-            [only] => alone(connection, only),
-            many => together(connection, many),
-        };
-        if result.is_err() && connection.run("ROLLBACK").is_err() {
-            // Either SQLite has rolled back already, or the connection is of no use any more. A new
-            // one is right in both cases.
-            self.connection = None;
+    /// What is neither a write nor the end.
+    fn serve(&mut self, letter: Letter) {
+        match letter {
+            Letter::Poll(reply) => self.begin_polling(reply),
+            Letter::Checkpoint => {
+                let mut committer = self.committer();
+                if committer.is_log_full() {
+                    committer.checkpoint();
+                }
+            }
+            Letter::Write(_) | Letter::Stop(_) => {}
         }
-        result
     }
 
     fn begin_polling(&mut self, reply: oneshot::Sender<()>) {
         // What was committed before the first listener came is for its first look, not for it to hear.
         if self.poll_at.is_none() {
-            match self.read_data_version() {
-                Ok(version) => self.data_version = version,
-                Err(error) => tracing::debug!(%error, "cannot look for commits of other processes"),
-            }
+            self.has_news();
         }
         self.poll_at = Some(Instant::now() + POLL_INTERVAL);
         let _ = reply.send(());
     }
 
     fn poll(&mut self) {
-        self.poll_at = self.signals.any().then(|| Instant::now() + POLL_INTERVAL);
-        match self.read_data_version() {
-            Ok(version) if version == self.data_version => {}
-            Ok(version) => {
-                self.data_version = version;
-                self.signals.raise(Wake::Any);
-            }
-            Err(error) => tracing::debug!(%error, "cannot look for commits of other processes"),
+        if self.has_news() {
+            self.heard_at = Instant::now();
+            self.signals.raise(Wake::Any);
         }
-    }
-
-    fn read_data_version(&mut self) -> Result<i64, StoreError> {
-        let Some(connection) = &mut self.connection else {
-            return Ok(self.data_version);
+        let interval = match self.heard_at.elapsed() < QUIET_AFTER {
+            true => POLL_INTERVAL,
+            false => QUIET_POLL_INTERVAL,
         };
-        let mut connection = Connection::Own(connection);
-        at_once(sql!("data_version").fetch_one(&mut connection))?.int("data_version")
+        self.poll_at = self.signals.any().then(|| Instant::now() + interval);
     }
-}
 
-/// The result of what calls SQLite here and now, and so has nothing to wait for.
-fn at_once<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    work.now_or_never().unwrap_or_else(|| {
-        let reason = "an operation waited for something inside its transaction";
-        Err(StoreError::Database(sqlx::Error::Protocol(
-            reason.to_owned(),
-        )))
-    })
-}
-
-/// One write needs no savepoint: its transaction is its own.
-fn alone(connection: &mut Own, write: &mut Box<dyn Write>) -> Result<(), StoreError> {
-    connection.run("BEGIN IMMEDIATE")?;
-    let end = match write.run(connection, now()) {
-        Some(counts) => {
-            at_once(counts.write(&mut Connection::Own(connection)))?;
-            "COMMIT"
-        }
-        None => "ROLLBACK",
-    };
-    connection.run(end)
-}
-
-fn together(connection: &mut Own, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
-    connection.run("BEGIN IMMEDIATE")?;
-    let mut counts = CountChanges::default();
-    for write in group {
-        connection.run("SAVEPOINT write")?;
-        match write.run(connection, now()) {
-            Some(changes) => counts.merge(changes),
-            // Fails where SQLite has rolled back the whole transaction, as for a full disk: then the
-            // whole group fails.
-            None => connection.run("ROLLBACK TO write")?,
-        }
-        connection.run("RELEASE write")?;
+    fn has_news(&self) -> bool {
+        self.committer().has_news().unwrap_or_else(|error| {
+            tracing::debug!(%error, "cannot look for commits of other processes");
+            false
+        })
     }
-    at_once(counts.write(&mut Connection::Own(connection)))?;
-    connection.run("COMMIT")
 }
