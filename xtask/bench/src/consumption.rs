@@ -11,6 +11,9 @@ use crate::measure::{Figure, figure};
 #[derive(Debug, Clone, Copy)]
 pub struct CpuTime([Duration; 4]);
 
+/// In which unit Linux tells the times of processes: `USER_HZ`.
+const TICKS_PER_S: u32 = 100;
+
 /// The measures of [`CpuTime::per_job`], in microseconds.
 const NAMES: [&str; 4] = [
     "guest_cpu_us_per_job",
@@ -45,7 +48,8 @@ impl CpuTime {
     }
 }
 
-/// The CPU time of every process on this machine that is called `postgres`.
+/// The CPU time of every process on this machine that is called `postgres`, and of those that it waited for: a
+/// connection that is closed takes its own with it.
 pub fn postgres() -> Duration {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let postgres = processes.filter(|process| {
@@ -53,9 +57,21 @@ pub fn postgres() -> Duration {
         name.is_ok_and(|name| name.trim() == "postgres")
     });
     postgres
-        .flat_map(|process| threads(&process.path()))
-        .map(|(_, time)| time)
+        .map(|process| {
+            let living: Duration = threads(&process.path()).map(|(_, time)| time).sum();
+            living + ended_children(&process.path()).unwrap_or_default()
+        })
         .sum()
+}
+
+/// The CPU time of the children of a process that have ended, and of theirs: `cutime` and `cstime` of proc_pid_stat(5).
+fn ended_children(process: &Path) -> Option<Duration> {
+    let statistics = fs::read_to_string(process.join("stat")).ok()?;
+    // The name is in brackets, may hold spaces, and is the second field; those wanted are the 16th and 17th.
+    let (_, rest) = statistics.rsplit_once(')')?;
+    let ticks = rest.split_whitespace().skip(13).take(2);
+    let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Some(Duration::from_secs(ticks) / TICKS_PER_S)
 }
 
 /// The CPU time of a process of this id.
@@ -122,4 +138,21 @@ pub fn resident_bytes_of(id: u32) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
     kib.unwrap_or(0.0) * 1_024.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn children_that_ended_are_counted() {
+        let this = Path::new("/proc/self");
+        let before = ended_children(this);
+        let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done";
+        let ended = Command::new("sh").args(["-c", busy]).status();
+        assert!(ended.is_ok_and(|ended| ended.success()));
+        assert!(ended_children(this) > before, "{before:?}");
+    }
 }

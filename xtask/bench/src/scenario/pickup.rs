@@ -19,8 +19,8 @@ use crate::site::{Site, noops, rate_of, request};
 pub const PICKUPS: u32 = 100;
 /// How long a job may take.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-/// Until the worker is idle again.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Until most jobs have run, and the worker is idle again.
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// How often jobs are started in a second to load a worker.
 const FEEDS_PER_S: u32 = 100;
@@ -34,13 +34,14 @@ pub async fn pickups(site: &Site, count: u32) -> Result<Samples> {
     for _ in 0..count {
         let began = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros() as u64;
         let chain = site.service.start(request("clock", "{}")).await?;
+        // To look for its end meanwhile would be in its way.
+        tokio::time::sleep(PAUSE).await;
         let waiting = site.service.wait_chain(chain.chain_id, Some(WAIT_MAX));
         let output = waiting.await?.output.context("the clock job failed")?;
         let entered: u64 = output
             .parse()
             .context("the clock job did not return a time")?;
         samples.0.push(entered.saturating_sub(began) as f64 / 1e3);
-        tokio::time::sleep(PAUSE).await;
     }
     Ok(samples)
 }
