@@ -1,7 +1,7 @@
 -- A page of jobs, newest first. One statement, so that a job that finishes meanwhile is seen once.
 -- $1: older than this id. $2: of this type, or null. $3: in these states. $4: the most.
 -- $5, $6: whether to look among live and among final jobs at all: a state is one or the other.
--- $7: not older than this id.
+-- $7: not older than this id. Final jobs of a type are asked for as a range: see `jobs_by_state`.
 SELECT j.*, t.name AS type_name
 FROM (
     (SELECT id, chain_id, type_id, state, NULL::int2 AS outcome, lease_token, attempt, rescues, snoozes, priority,
@@ -21,8 +21,8 @@ FROM (
     (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
             created_at, due_at, started_at, finished_at
      FROM hardstop.job_done
-     WHERE $6 AND type_id = $2 AND id < $1 AND id >= $7 AND state = ANY ($3)
-     ORDER BY id DESC
+     WHERE $6 AND $2 IS NOT NULL AND (type_id, id) < ($2, $1) AND (type_id, id) >= ($2, $7) AND state = ANY ($3)
+     ORDER BY type_id DESC, id DESC
      LIMIT $4)
 ) j
 JOIN hardstop.job_type t ON t.id = j.type_id
