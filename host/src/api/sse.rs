@@ -95,13 +95,12 @@ impl<S: Source> Telling<S> {
                 self.spoke_at = Instant::now();
                 return Ok(Some(text));
             }
-            if self.ended || Instant::now() >= self.until {
+            // What was not told is told to whoever goes on.
+            if self.ended || *self.stopping.borrow() || Instant::now() >= self.until {
                 return Ok(None);
             }
-            // Where the server stops, this look is the last one.
-            self.ended = *self.stopping.borrow();
             let look = self.source.look().await?;
-            self.ended |= look.ended;
+            self.ended = look.ended;
             self.pending.extend(look.events);
             if self.ended || !self.pending.is_empty() {
                 continue;

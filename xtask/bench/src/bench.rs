@@ -89,7 +89,7 @@ impl Bench {
         if !ratios.is_empty() {
             results.insert(RATIO_KEY.to_owned(), ratios.into());
         }
-        goal::mark(&mut results);
+        goal::mark(&mut results, self.server.engine);
         Ok(results)
     }
 

@@ -161,10 +161,16 @@ async fn what_was_given_up_in_the_middle_holds_nothing() {
             wait_blocked(&mut watcher).await;
             start.abort();
             assert!(start.await.unwrap_err().is_cancelled());
-            locked.rollback().await.unwrap();
-            // On the only connection that there may be, and not to the answer of the one before.
+            // The server is at work on it still: the next one has to wait for the only connection that there may be.
             let next = chain("a");
-            let started = store.enqueue(std::slice::from_ref(&next)).await.unwrap();
+            let waiting = tokio::spawn({
+                let (store, next) = (Arc::clone(&store), next.clone());
+                async move { store.enqueue(&[next]).await }
+            });
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert_eq!(blocked(&mut watcher).await, 1);
+            locked.rollback().await.unwrap();
+            let started = waiting.await.unwrap().unwrap();
             assert_eq!(started[0].chain_id, next.id());
         }
         store.close().await;
@@ -259,12 +265,16 @@ async fn a_full_default_partition_is_validated_before_a_day_is_attached() {
     .await;
 }
 
-/// Waits until a statement of another connection waits for a lock.
-async fn wait_blocked(connection: &mut PgConnection) {
+/// How many statements of other connections wait for a lock.
+async fn blocked(connection: &mut PgConnection) -> i64 {
     let blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    connection.fetch_one(blocked).await.unwrap().get(0)
+}
+
+/// Waits until one does.
+async fn wait_blocked(connection: &mut PgConnection) {
     for _ in 0..2_000 {
-        let row = connection.fetch_one(blocked).await.unwrap();
-        if row.get::<i64, _>(0) > 0 {
+        if blocked(connection).await > 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -32,6 +32,11 @@ impl Continuation {
         })
     }
 
+    /// How long its input is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.new.row.input.len()
+    }
+
     /// Its row, with what it inherits from the job before.
     pub(crate) fn follow(&self, held: &Held, lineage: Lineage) -> NewRow {
         let mut new = self.new.clone();

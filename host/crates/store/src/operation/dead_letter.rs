@@ -313,7 +313,7 @@ impl Operation for ReplayState {
     type Output = Option<ReplayDetail>;
 
     fn mode(&self) -> Mode {
-        Mode::LIST
+        Mode::READ
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Option<ReplayDetail>, StoreError> {

@@ -108,7 +108,8 @@ impl Operation for Enqueue {
             true => Mode::WRITE,
             false => Mode::WRITE_ATOMIC,
         };
-        mode.of_jobs(self.new.len())
+        let bytes = self.new.iter().map(|new| new.row.input.len()).sum();
+        mode.of_jobs(self.new.len(), bytes)
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Created, StoreError> {

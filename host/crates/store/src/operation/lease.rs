@@ -17,7 +17,7 @@ use crate::view::Held;
 /// How many jobs one call of rescue or close gives back in one transaction.
 const ORPHANS_MAX: i64 = 1_000;
 /// A claim of so many jobs is a short operation.
-const SHORT_CLAIM_MAX: u32 = 256;
+const SHORT_CLAIM_MAX: u32 = 128;
 /// How many jobs one promotion makes ready.
 const PROMOTED_MAX: i64 = 5_000;
 
@@ -53,7 +53,7 @@ impl Operation for Claim {
     fn mode(&self) -> Mode {
         // Never sent again: jobs of a claim whose reply was lost would be held and not run.
         Mode {
-            // It finds few: where there are many, there are settlements at the same time.
+            // Most find few: where there are many, there are settlements at the same time.
             short: self.request.total <= SHORT_CLAIM_MAX,
             ..Mode::LEASE
         }

@@ -113,10 +113,10 @@ impl Mode {
         }
     }
 
-    /// Of so many jobs.
-    pub(crate) const fn of_jobs(self, count: usize) -> Self {
+    /// Writes so many jobs with so many bytes of text.
+    pub(crate) const fn of_jobs(self, count: usize, bytes: usize) -> Self {
         Self {
-            short: count <= SHORT_MAX,
+            short: count <= SHORT_MAX && bytes <= SHORT_BYTES_MAX,
             ..self
         }
     }
@@ -124,6 +124,7 @@ impl Mode {
 
 /// An operation on so many jobs is a short one. Each takes some ten microseconds.
 const SHORT_MAX: usize = 16;
+const SHORT_BYTES_MAX: usize = 64 << 10;
 
 /// Fails where a page cannot have so many rows.
 fn check_limit(limit: u32, max: u32) -> Result<(), StoreError> {

@@ -113,7 +113,7 @@ impl Operation for ChainInFull {
     type Output = Option<ChainDetail>;
 
     fn mode(&self) -> Mode {
-        Mode::LIST
+        Mode::READ
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Option<ChainDetail>, StoreError> {

@@ -116,6 +116,24 @@ impl Planned {
             && self.children.is_empty()
     }
 
+    /// How many jobs it writes: its own and those that follow from it.
+    fn jobs(&self) -> usize {
+        1 + usize::from(self.next.is_some()) + self.children.len()
+    }
+
+    /// How many bytes of text it writes, as far as they may be many.
+    fn bytes(&self) -> usize {
+        let size = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let end = match &self.change {
+            Change::Finish(row) => size(&row.output) + size(&row.log),
+            Change::Requeue(_) => 0,
+        };
+        let attempt = self.attempt.as_ref().map_or(0, |row| size(&row.log));
+        let next = self.next.as_ref().map_or(0, Continuation::bytes);
+        let children = self.children.iter().map(|new| new.row.input.len());
+        end + attempt + next + children.sum::<usize>()
+    }
+
     /// The final state of its job, where it gets there.
     fn final_state(&self) -> Option<State> {
         match &self.change {
@@ -251,7 +269,9 @@ impl Operation for Settle {
             true => Mode::WRITE,
             false => Mode::WRITE_ATOMIC,
         };
-        mode.resend().of_jobs(self.part().count())
+        let jobs = self.part().map(Planned::jobs).sum();
+        let bytes = self.part().map(Planned::bytes).sum();
+        mode.resend().of_jobs(jobs, bytes)
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<SettledPart, StoreError> {

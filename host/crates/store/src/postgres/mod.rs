@@ -58,7 +58,6 @@ pub(crate) struct Postgres {
     notifier: wake::Notifier,
     signals: Signals,
     name: StoreName,
-    lost_at: LostAt,
 }
 
 impl Postgres {
@@ -127,7 +126,6 @@ impl Postgres {
             main,
             options: migrating,
             interpreter,
-            lost_at,
         })
     }
 
@@ -138,14 +136,16 @@ impl Postgres {
             Access::Read | Access::Write => &self.main,
             Access::List => &self.lists,
         };
-        let mut connection = pool.acquire().await?;
-        let running = execute(&mut connection, &self.schema, operation, mode);
+        let mut lent = pool.acquire().await?;
+        let running = execute(lent.connection()?, &self.schema, operation, mode);
         let result = tokio::time::timeout(self.interpreter.timeout + GRACE, running).await;
         let result = result.map_err(|_| self.interpreter.timeout())?;
         let result = result.map_err(|error| self.interpreter.read(error));
         match &result {
-            Err(StoreError::Unreachable { .. }) => self.lost_at.note(),
-            _ => connection.give_back(),
+            Ok(_) => lent.give_back(),
+            Err(StoreError::Unreachable { .. }) => lent.discard(),
+            // Asked before it is used again: what failed may have broken it.
+            Err(_) => drop(lent),
         }
         result
     }
@@ -170,7 +170,7 @@ async fn execute<O: Operation>(
             Ok(output)
         }
         Err(error) => {
-            // Its failure is the lesser news; the connection is dropped if it is broken.
+            // Its failure is the lesser news; whether the connection is broken is asked.
             let _ = transaction.rollback().await;
             Err(error)
         }
@@ -229,10 +229,10 @@ impl Backend for Postgres {
     async fn check_schema(&self) -> Result<(), StoreError> {
         self.interpreter
             .within(self.interpreter.timeout + GRACE, async {
-                let mut connection = self.main.acquire().await?;
-                let checked = migrate::check(&mut connection, &self.schema).await;
-                connection.give_back();
-                checked
+                let mut lent = self.main.acquire().await?;
+                migrate::check(lent.connection()?, &self.schema).await?;
+                lent.give_back();
+                Ok(())
             })
             .await
     }
@@ -244,10 +244,10 @@ impl Backend for Postgres {
                 let made: i32 = self
                     .interpreter
                     .within(self.interpreter.timeout + GRACE, async {
-                        let mut connection = self.main.acquire().await?;
+                        let mut lent = self.main.acquire().await?;
                         let made = sql!(self.schema, "make_partitions").bind(table);
-                        let made = made.fetch_one(&mut *connection).await?;
-                        connection.give_back();
+                        let made = made.fetch_one(lent.connection()?).await?;
+                        lent.give_back();
                         made.int("made")
                     })
                     .await?;
@@ -275,9 +275,9 @@ impl Backend for Postgres {
                     .bind(completed)
                     .bind(discarded)
                     .bind(cancelled);
-                let mut connection = self.main.acquire().await?;
-                let dropped = dropped.fetch_one(&mut *connection).await?;
-                connection.give_back();
+                let mut lent = self.main.acquire().await?;
+                let dropped = dropped.fetch_one(lent.connection()?).await?;
+                lent.give_back();
                 dropped.int("dropped")
             })
             .await

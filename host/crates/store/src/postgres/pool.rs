@@ -1,16 +1,15 @@
 //! Connections that are used in turn.
 //!
 //! The pool of sqlx asks each connection that comes back whether it still stands, on a task of its own: a second round trip for each
-//! operation, and a change of threads. Here whoever is done with a connection says so, and one of which nobody says so is
-//! closed: an operation was given up in the middle of it.
+//! operation, and a change of threads. Here whoever is done with a connection says so. Only one of which nobody says so
+//! is asked: its operation failed, or was given up in the middle.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 /// A connection that was idle for longer is asked whether it still stands before it is used.
@@ -46,9 +45,10 @@ impl LostAt {
 /// At most so many connections, opened when they are needed.
 pub(super) struct Pool {
     options: PgConnectOptions,
+    connections: u32,
     timeout: Duration,
     lost_at: LostAt,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// The one that came back last is at the end, and is used next.
     idle: Mutex<Vec<Open>>,
 }
@@ -59,11 +59,12 @@ struct Open {
     used_at: Instant,
 }
 
-/// A connection for one operation. Closed where it is not given back.
-pub(super) struct Lent<'p> {
-    open: Open,
-    pool: &'p Pool,
-    _place: SemaphorePermit<'p>,
+/// A connection for one operation. Dropped, it is asked whether it stands, and has its place until it has answered: the
+/// server may still be at work on it.
+pub(super) struct Lent {
+    pool: Arc<Pool>,
+    /// None once it was given back or closed.
+    open: Option<(Open, OwnedSemaphorePermit)>,
 }
 
 impl Pool {
@@ -76,9 +77,10 @@ impl Pool {
     ) -> Arc<Self> {
         Arc::new(Self {
             options: options.clone(),
+            connections,
             timeout,
             lost_at: lost_at.clone(),
-            places: Semaphore::new(connections as usize),
+            places: Arc::new(Semaphore::new(connections as usize)),
             idle: Mutex::default(),
         })
     }
@@ -88,9 +90,9 @@ impl Pool {
         &self.options
     }
 
-    pub(super) async fn acquire(&self) -> Result<Lent<'_>, sqlx::Error> {
+    pub(super) async fn acquire(self: &Arc<Self>) -> Result<Lent, sqlx::Error> {
         let until = tokio::time::Instant::now() + self.timeout;
-        let place = timeout_at(until, self.places.acquire()).await;
+        let place = timeout_at(until, Arc::clone(&self.places).acquire_owned()).await;
         let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let place = place.map_err(|_| sqlx::Error::PoolClosed)?;
         let open = match self.standing().await {
@@ -106,25 +108,34 @@ impl Pool {
             }
         };
         Ok(Lent {
-            open,
-            pool: self,
-            _place: place,
+            pool: Arc::clone(self),
+            open: Some((open, place)),
         })
     }
 
     /// An idle connection that stands.
     async fn standing(&self) -> Option<Open> {
-        loop {
-            let mut open = self.idle().pop()?;
-            let is_fresh = open.used_at.elapsed() < PING_AFTER;
-            if is_fresh && !self.lost_at.is_since(open.used_at) {
-                return Some(open);
-            }
-            let ping = tokio::time::timeout(PING_TIMEOUT, open.connection.ping());
-            if matches!(ping.await, Ok(Ok(()))) {
-                return Some(open);
-            }
+        let mut open = self.idle().pop()?;
+        let is_fresh = open.used_at.elapsed() < PING_AFTER;
+        if (is_fresh && !self.lost_at.is_since(open.used_at)) || open.stands(PING_TIMEOUT).await {
+            return Some(open);
         }
+        // The others were used before it.
+        self.lost_at.note();
+        self.idle().clear();
+        None
+    }
+
+    /// Makes a connection the next one's.
+    fn keep(&self, mut open: Open) {
+        let now = Instant::now();
+        open.used_at = now;
+        let mut idle = self.idle();
+        if self.places.is_closed() || now - open.since > AGE_MAX {
+            return;
+        }
+        idle.retain(|open| now - open.used_at < IDLE_MAX);
+        idle.push(open);
     }
 
     /// Opens a connection. Tries again where the server is about to be there.
@@ -137,10 +148,15 @@ impl Pool {
         }
     }
 
-    /// Lends no more, and closes what is idle.
+    /// Lends no more, waits for those that are lent as long as for a connection, and closes what is idle.
     pub(super) async fn close(&self) {
-        self.places.close();
-        let idle = std::mem::take(&mut *self.idle());
+        let all = self.places.acquire_many(self.connections);
+        let _ = tokio::time::timeout(self.timeout, all).await;
+        let idle = {
+            let mut idle = self.idle();
+            self.places.close();
+            std::mem::take(&mut *idle)
+        };
         for open in idle {
             // It may be gone already.
             let _ = tokio::time::timeout(PING_TIMEOUT, open.connection.close()).await;
@@ -152,32 +168,51 @@ impl Pool {
     }
 }
 
-impl Lent<'_> {
+impl Open {
+    /// Whether it answers within the time.
+    async fn stands(&mut self, timeout: Duration) -> bool {
+        let ping = tokio::time::timeout(timeout, self.connection.ping());
+        matches!(ping.await, Ok(Ok(())))
+    }
+}
+
+impl Lent {
+    /// The connection, which is there for as long as it was neither given back nor discarded.
+    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        let open = self.open.as_mut();
+        open.map(|(open, _)| &mut open.connection)
+            .ok_or(sqlx::Error::PoolClosed)
+    }
+
     /// Nothing is under way on it: another operation may use it.
     pub(super) fn give_back(mut self) {
-        let now = Instant::now();
-        self.open.used_at = now;
-        if self.pool.places.is_closed() || now - self.open.since > AGE_MAX {
-            return;
+        if let Some((open, _place)) = self.open.take() {
+            self.pool.keep(open);
         }
-        let Self { open, pool, .. } = self;
-        let mut idle = pool.idle();
-        idle.retain(|open| now - open.used_at < IDLE_MAX);
-        idle.push(open);
+    }
+
+    /// It is broken.
+    pub(super) fn discard(mut self) {
+        self.pool.lost_at.note();
+        self.open = None;
     }
 }
 
-impl Deref for Lent<'_> {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.open.connection
-    }
-}
-
-impl DerefMut for Lent<'_> {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.open.connection
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some((mut open, place)) = self.open.take() else {
+            return;
+        };
+        let pool = Arc::clone(&self.pool);
+        let asked = async move {
+            if open.stands(pool.timeout).await {
+                pool.keep(open);
+            }
+            drop(place);
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(asked);
+        }
     }
 }
 

@@ -80,10 +80,10 @@ async fn notify(
         let messages: Vec<String> = kinds.map(|kind| store.message(kind)).collect();
         if !messages.is_empty() {
             let sent = async {
-                let mut connection = pool.acquire().await?;
+                let mut lent = pool.acquire().await?;
                 let notify = sql!(schema, "notify").bind(messages);
-                notify.execute(&mut *connection).await?;
-                connection.give_back();
+                notify.execute(lent.connection()?).await?;
+                lent.give_back();
                 Ok::<(), sqlx::Error>(())
             };
             // Nobody waits for it, and workers look by themselves too.
@@ -118,7 +118,8 @@ impl StoreName {
 
     /// What a message of another store says; none for one of its own.
     fn hear(self, message: &str) -> Option<Wake> {
-        // Those of SQL functions and of older hosts do not say who sent them.
+        // Those of SQL functions and of older hosts do not say who sent them. To an older host a word and a name is an unknown word,
+        // which may mean anything.
         let (word, sender) = message.split_once(' ').unwrap_or((message, ""));
         (Uuid::try_parse(sender) != Ok(self.0)).then(|| Wake::of_word(word))
     }

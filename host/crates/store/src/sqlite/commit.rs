@@ -2,7 +2,7 @@
 //! caller who finds nobody else there and whose operation is short.
 
 use std::cell::Cell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt as _;
 use rusqlite::hooks::Wal;
@@ -13,6 +13,8 @@ use super::writer::Write;
 use crate::StoreError;
 use crate::view::View;
 
+/// A transaction that takes longer is not what a caller should do on its own thread.
+const SWIFT: Duration = Duration::from_millis(2);
 /// At so many pages the write-ahead log is copied to the file: SQLite's own default.
 const LOG_PAGES_MAX: i32 = 1_000;
 
@@ -64,6 +66,8 @@ pub(super) struct Committer {
     connection: Option<Own>,
     closed: bool,
     log: Log,
+    /// Whether the last transaction was short, as the next one is likely to be.
+    swift: bool,
     /// What `PRAGMA data_version` said last. On this connection it changes with commits of others only.
     data_version: i64,
 }
@@ -75,6 +79,7 @@ impl Committer {
             connection: None,
             closed: false,
             log: Log::Fresh,
+            swift: true,
             data_version: 0,
         };
         new.connected()?;
@@ -98,25 +103,29 @@ impl Committer {
             none => {
                 let connection = Own::open(&self.options)?;
                 connection.on_commit(note_log);
-                self.log = Log::Fresh;
+                // A database in memory has no log, and nothing ever to wait for.
+                self.log = match self.options.memory {
+                    true => Log::Begun,
+                    false => Log::Fresh,
+                };
+                // The versions of one connection say nothing of another's.
+                self.data_version = -1;
                 none.insert(connection)
             }
         })
     }
 
-    /// One transaction. An operation that fails is undone alone, as far as SQLite lets it.
+    /// One transaction, after which the log may be full. An operation that fails is undone alone, as far as SQLite lets it.
     pub(super) fn commit(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
         let connection = self.connected()?;
+        let began = Instant::now();
         let result = connection
             .run("BEGIN IMMEDIATE")
             .and_then(|()| match group {
                 [only] => alone(connection, only),
                 many => together(connection, many),
             });
-        self.end(result.is_ok());
-        if self.log == Log::Full {
-            self.checkpoint();
-        }
+        self.end(result.is_ok(), began);
         result
     }
 
@@ -125,7 +134,7 @@ impl Committer {
         &mut self,
         write: &mut Box<dyn Write>,
     ) -> Option<Result<(), StoreError>> {
-        if self.log != Log::Begun || self.closed {
+        if self.log != Log::Begun || !self.swift || self.closed {
             return None;
         }
         let wait = self.options.busy_timeout;
@@ -137,17 +146,21 @@ impl Committer {
             let _ = connection.run("ROLLBACK");
             return None;
         }
+        let began = Instant::now();
         let result = alone(connection, write);
-        self.end(result.is_ok());
+        self.end(result.is_ok(), began);
         Some(result)
     }
 
     /// After a transaction.
-    fn end(&mut self, well: bool) {
+    fn end(&mut self, well: bool, began: Instant) {
+        self.swift = began.elapsed() < SWIFT;
         if well {
-            self.log = match LOG_PAGES.take() < LOG_PAGES_MAX {
-                true => Log::Begun,
-                false => Log::Full,
+            self.log = match LOG_PAGES.take() {
+                // It wrote nothing.
+                0 => self.log,
+                pages if pages < LOG_PAGES_MAX => Log::Begun,
+                _ => Log::Full,
             };
         } else if let Some(connection) = &mut self.connection
             && connection.run("ROLLBACK").is_err()

@@ -225,20 +225,24 @@ impl Behind {
         if !group.is_empty() {
             let result = self.committer().commit(&mut group);
             answer(group, result, &self.interpreter);
+            self.checkpoint();
         }
         stopped
+    }
+
+    /// Copies the log to the file, where it is long enough.
+    fn checkpoint(&self) {
+        let mut committer = self.committer();
+        if committer.is_log_full() {
+            committer.checkpoint();
+        }
     }
 
     /// What is neither a write nor the end.
     fn serve(&mut self, letter: Letter) {
         match letter {
             Letter::Poll(reply) => self.begin_polling(reply),
-            Letter::Checkpoint => {
-                let mut committer = self.committer();
-                if committer.is_log_full() {
-                    committer.checkpoint();
-                }
-            }
+            Letter::Checkpoint => self.checkpoint(),
             Letter::Write(_) | Letter::Stop(_) => {}
         }
     }

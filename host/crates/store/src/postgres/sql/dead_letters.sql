@@ -9,7 +9,7 @@ FROM (
             created_at, due_at, started_at, finished_at, failure
      FROM hardstop.job_done
      WHERE $1::int2 = 12 AND $2::int4 IS NULL AND $7::uuid[] IS NULL AND state IN (12, 13)
-       AND (state, id) < (12::int2, $3) AND (state, id) >= (12::int2, $4)
+       AND (state, id) < (12::int2, $3) AND (state, id) >= (12::int2, $4) AND id < $3 AND id >= $4
        AND ($5::int2 IS NULL OR outcome = $5) AND ($6::text IS NULL OR position($6 IN failure) > 0)
      ORDER BY state DESC, id DESC
      LIMIT $8)
@@ -19,6 +19,7 @@ FROM (
      FROM hardstop.job_done
      WHERE $1 = 12 AND $2 IS NOT NULL AND $7 IS NULL AND state IN (12, 13)
        AND (type_id, state, id) < ($2, 12::int2, $3) AND (type_id, state, id) >= ($2, 12::int2, $4)
+       AND id < $3 AND id >= $4
        AND ($5::int2 IS NULL OR outcome = $5) AND ($6::text IS NULL OR position($6 IN failure) > 0)
      ORDER BY type_id DESC, state DESC, id DESC
      LIMIT $8)
@@ -27,7 +28,7 @@ FROM (
             created_at, due_at, started_at, finished_at, failure
      FROM hardstop.job_done
      WHERE $1::int2 = 13 AND $2::int4 IS NULL AND $7::uuid[] IS NULL AND state IN (12, 13)
-       AND (state, id) < (13::int2, $3) AND (state, id) >= (13::int2, $4)
+       AND (state, id) < (13::int2, $3) AND (state, id) >= (13::int2, $4) AND id < $3 AND id >= $4
        AND ($5::int2 IS NULL OR outcome = $5) AND ($6::text IS NULL OR position($6 IN failure) > 0)
      ORDER BY state DESC, id DESC
      LIMIT $8)
@@ -37,6 +38,7 @@ FROM (
      FROM hardstop.job_done
      WHERE $1 = 13 AND $2 IS NOT NULL AND $7 IS NULL AND state IN (12, 13)
        AND (type_id, state, id) < ($2, 13::int2, $3) AND (type_id, state, id) >= ($2, 13::int2, $4)
+       AND id < $3 AND id >= $4
        AND ($5::int2 IS NULL OR outcome = $5) AND ($6::text IS NULL OR position($6 IN failure) > 0)
      ORDER BY type_id DESC, state DESC, id DESC
      LIMIT $8)

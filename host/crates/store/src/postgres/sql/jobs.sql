@@ -21,7 +21,8 @@ FROM (
     (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
             created_at, due_at, started_at, finished_at
      FROM hardstop.job_done
-     WHERE $6 AND $2 IS NOT NULL AND (type_id, id) < ($2, $1) AND (type_id, id) >= ($2, $7) AND state = ANY ($3)
+     WHERE $6 AND $2 IS NOT NULL AND (type_id, id) < ($2, $1) AND (type_id, id) >= ($2, $7)
+       AND id < $1 AND id >= $7 AND state = ANY ($3)
      ORDER BY type_id DESC, id DESC
      LIMIT $4)
 ) j

@@ -2,7 +2,8 @@
 -- Each has a partial index, which only a literal state can use; by id, the whole backlog or history would be read.
 -- $1: older than this id. $2: of this type, or null. $3: the state. $4: the most. $5: not older than this id.
 -- What was discarded or cancelled is asked for as a range of the index by state, or by type and state. Where it is a condition, to
--- walk all jobs by id may look cheaper: the planner believes that each type and each day has its share of each state.
+-- walk all jobs by id may look cheaper: the planner believes that each type and each day has its share of each state. By the
+-- bounds of the id alone it knows which days are not to be looked at.
 WITH running AS MATERIALIZED (
     SELECT id, chain_id, type_id, state, NULL::int2 AS outcome, lease_token, attempt, rescues, snoozes, priority,
            created_at, due_at, claimed_at AS started_at, NULL::timestamptz AS finished_at
@@ -24,7 +25,7 @@ FROM (
             created_at, due_at, started_at, finished_at
      FROM hardstop.job_done
      WHERE $3 = 12 AND $2 IS NULL AND state IN (12, 13)
-       AND (state, id) < (12::int2, $1) AND (state, id) >= (12::int2, $5)
+       AND (state, id) < (12::int2, $1) AND (state, id) >= (12::int2, $5) AND id < $1 AND id >= $5
      ORDER BY state DESC, id DESC
      LIMIT $4)
     UNION ALL
@@ -33,6 +34,7 @@ FROM (
      FROM hardstop.job_done
      WHERE $3 = 12 AND $2 IS NOT NULL AND state IN (12, 13)
        AND (type_id, state, id) < ($2, 12::int2, $1) AND (type_id, state, id) >= ($2, 12::int2, $5)
+       AND id < $1 AND id >= $5
      ORDER BY type_id DESC, state DESC, id DESC
      LIMIT $4)
     UNION ALL
@@ -40,7 +42,7 @@ FROM (
             created_at, due_at, started_at, finished_at
      FROM hardstop.job_done
      WHERE $3 = 13 AND $2 IS NULL AND state IN (12, 13)
-       AND (state, id) < (13::int2, $1) AND (state, id) >= (13::int2, $5)
+       AND (state, id) < (13::int2, $1) AND (state, id) >= (13::int2, $5) AND id < $1 AND id >= $5
      ORDER BY state DESC, id DESC
      LIMIT $4)
     UNION ALL
@@ -49,6 +51,7 @@ FROM (
      FROM hardstop.job_done
      WHERE $3 = 13 AND $2 IS NOT NULL AND state IN (12, 13)
        AND (type_id, state, id) < ($2, 13::int2, $1) AND (type_id, state, id) >= ($2, 13::int2, $5)
+       AND id < $1 AND id >= $5
      ORDER BY type_id DESC, state DESC, id DESC
      LIMIT $4)
 ) j
