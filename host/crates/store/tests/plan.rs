@@ -6,7 +6,7 @@
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
 
 use crate::fixture::*;
-use crate::sql::{files, statements};
+use crate::sql::{explained, files, statements};
 
 /// 30,000 live and 30,000 final jobs of 20 types, and as many schedules. Few run, few were discarded or cancelled, one in
 /// twenty chains has continued, and one key was used thirty times.
@@ -165,18 +165,12 @@ async fn postgres_reads_touch_few_pages() {
                 .replace(LIVE, &live)
                 .replace(DONE, &done);
             for mode in ["force_custom_plan", "force_generic_plan"] {
-                for step in [
-                    format!("SET plan_cache_mode = {mode}"),
-                    format!("PREPARE read AS {}", statements(&files[name])[0]),
-                ] {
-                    connection.execute(AssertSqlSafe(step)).await.unwrap();
-                }
-                let explain =
-                    format!("EXPLAIN (ANALYZE, BUFFERS, TIMING off) EXECUTE read ({values})");
-                let rows = sqlx::raw_sql(AssertSqlSafe(explain));
-                let rows = rows.fetch_all(&mut connection).await.unwrap();
-                connection.execute("DEALLOCATE read").await.unwrap();
-                let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+                let set = AssertSqlSafe(format!("SET plan_cache_mode = {mode}"));
+                connection.execute(set).await.unwrap();
+                let explain = "EXPLAIN (ANALYZE, BUFFERS, TIMING off)";
+                let statement = &statements(&files[name])[0];
+                let bound = format!("({values})");
+                let lines = explained(&mut connection, explain, statement, &bound).await;
                 let plan = lines.join("\n");
                 let rows = lines[0].rsplit("rows=").next().unwrap();
                 let found: u32 = rows.split(' ').next().unwrap().parse().unwrap();

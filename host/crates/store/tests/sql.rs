@@ -33,6 +33,21 @@ pub fn statements(file: &str) -> Vec<String> {
     statements.map(str::to_owned).collect()
 }
 
+/// The lines of the plan that Postgres makes of a statement with parameters; `values` are `(1, 2)`, or nothing.
+pub async fn explained(
+    connection: &mut PgConnection,
+    explain: &str,
+    statement: &str,
+    values: &str,
+) -> Vec<String> {
+    let prepare = AssertSqlSafe(format!("PREPARE explained AS {statement}"));
+    connection.execute(prepare).await.unwrap();
+    let explain = AssertSqlSafe(format!("{explain} EXECUTE explained{values}"));
+    let rows = sqlx::raw_sql(explain).fetch_all(&mut *connection).await;
+    connection.execute("DEALLOCATE explained").await.unwrap();
+    rows.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
 #[test]
 fn both_databases_have_the_same_files() {
     let names = |database| files(database).into_keys().collect::<BTreeSet<_>>();
@@ -263,20 +278,10 @@ async fn postgres_plans_use_their_indexes() {
                 } else {
                     format!("({values})")
                 };
-                for step in [
-                    format!("SET plan_cache_mode = {mode}"),
-                    format!("PREPARE hot AS {sql}"),
-                ] {
-                    connection.execute(AssertSqlSafe(step)).await.unwrap();
-                }
-                let explain = format!("EXPLAIN EXECUTE hot{values}");
-                let rows = sqlx::raw_sql(AssertSqlSafe(explain))
-                    .fetch_all(&mut connection)
-                    .await
-                    .unwrap();
-                let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-                let plan = lines.join("\n");
-                connection.execute("DEALLOCATE hot").await.unwrap();
+                let set = AssertSqlSafe(format!("SET plan_cache_mode = {mode}"));
+                connection.execute(set).await.unwrap();
+                let plan = explained(&mut connection, "EXPLAIN", sql, &values).await;
+                let plan = plan.join("\n");
                 assert!(
                     plan.contains(index),
                     "{name}, {mode}: no {index} in\n{plan}"
@@ -381,17 +386,9 @@ async fn postgres_finds_dead_letters_by_index() {
             connection.execute(set).await.unwrap();
         }
         for (values, index) in DEAD_LETTERS {
-            let prepare = AssertSqlSafe(format!("PREPARE letters AS {sql}"));
-            connection.execute(prepare).await.unwrap();
-            let explain =
-                format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE letters({values})");
-            let rows = sqlx::raw_sql(AssertSqlSafe(explain))
-                .fetch_all(&mut connection)
-                .await
-                .unwrap();
-            let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            let explain = "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF)";
+            let lines = explained(&mut connection, explain, sql, &format!("({values})")).await;
             let plan = lines.join("\n");
-            connection.execute("DEALLOCATE letters").await.unwrap();
             let executed: Vec<&String> = lines
                 .iter()
                 .filter(|line| {

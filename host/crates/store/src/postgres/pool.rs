@@ -28,7 +28,7 @@ pub(super) struct LostAt(Arc<Mutex<Option<Instant>>>);
 
 impl LostAt {
     /// One was found broken now.
-    pub(super) fn note(&self) {
+    fn note(&self) {
         *self.lock() = Some(Instant::now());
     }
 
@@ -95,18 +95,13 @@ impl Pool {
         let place = timeout_at(until, Arc::clone(&self.places).acquire_owned()).await;
         let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let place = place.map_err(|_| sqlx::Error::PoolClosed)?;
-        let open = match self.standing().await {
-            Some(open) => open,
-            None => {
-                let connection = timeout_at(until, self.connect()).await;
-                let now = Instant::now();
-                Open {
-                    connection: connection.map_err(|_| sqlx::Error::PoolTimedOut)??,
-                    since: now,
-                    used_at: now,
-                }
+        let open = timeout_at(until, async {
+            match self.standing().await {
+                Some(open) => Ok(open),
+                None => self.connect().await,
             }
-        };
+        });
+        let open = open.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
         Ok(Lent {
             pool: Arc::clone(self),
             open: Some((open, place)),
@@ -139,11 +134,18 @@ impl Pool {
     }
 
     /// Opens a connection. Tries again where the server is about to be there.
-    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+    async fn connect(&self) -> Result<Open, sqlx::Error> {
         loop {
             match self.options.connect().await {
                 Err(error) if is_starting(&error) => tokio::time::sleep(CONNECT_PAUSE).await,
-                result => return result,
+                connection => {
+                    let now = Instant::now();
+                    return Ok(Open {
+                        connection: connection?,
+                        since: now,
+                        used_at: now,
+                    });
+                }
             }
         }
     }

@@ -131,9 +131,12 @@ impl Sqlite {
         Ok(())
     }
 
-    async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+    async fn write<O: Operation>(
+        &self,
+        operation: O,
+        is_short: bool,
+    ) -> Result<O::Output, StoreError> {
         let _place = self.places.acquire().await;
-        let is_short = operation.mode().short;
         let (reply, answer) = oneshot::channel();
         let mut write: Box<dyn Write> = Box::new(Call {
             operation,
@@ -177,7 +180,7 @@ impl Sqlite {
 
     async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
         let Some(readers) = &self.readers else {
-            return self.write(operation).await;
+            return self.write(operation, false).await;
         };
         let mut connection = readers.acquire().await?;
         let mut transaction =
@@ -225,10 +228,11 @@ fn file(url: &str, path: &str) -> Result<PathBuf, StoreError> {
 impl Backend for Sqlite {
     async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
         self.within(async {
-            match operation.mode().access {
+            let mode = operation.mode();
+            match mode.access {
                 Access::Read | Access::List => self.read(operation).await,
                 // Leases are as durable as the rest: the transaction is shared.
-                Access::Write | Access::Lease => self.write(operation).await,
+                Access::Write | Access::Lease => self.write(operation, mode.short).await,
             }
         })
         .await

@@ -165,8 +165,12 @@ impl Behind {
             let stopped = match letter {
                 Letter::Write(first) => self.gather(first),
                 Letter::Stop(reply) => Some(reply),
-                other => {
-                    self.serve(other);
+                Letter::Poll(reply) => {
+                    self.begin_polling(reply);
+                    None
+                }
+                Letter::Checkpoint => {
+                    self.checkpoint();
                     None
                 }
             };
@@ -217,7 +221,8 @@ impl Behind {
             match self.letters.try_recv() {
                 Ok(Letter::Write(write)) => group.push(write),
                 Ok(Letter::Stop(reply)) => stopped = Some(reply),
-                Ok(other) => self.serve(other),
+                Ok(Letter::Poll(reply)) => self.begin_polling(reply),
+                Ok(Letter::Checkpoint) => self.checkpoint(),
                 Err(_) => break,
             }
         }
@@ -235,15 +240,6 @@ impl Behind {
         let mut committer = self.committer();
         if committer.is_log_full() {
             committer.checkpoint();
-        }
-    }
-
-    /// What is neither a write nor the end.
-    fn serve(&mut self, letter: Letter) {
-        match letter {
-            Letter::Poll(reply) => self.begin_polling(reply),
-            Letter::Checkpoint => self.checkpoint(),
-            Letter::Write(_) | Letter::Stop(_) => {}
         }
     }
 

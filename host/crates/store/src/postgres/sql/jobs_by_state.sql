@@ -24,34 +24,16 @@ FROM (
     (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
             created_at, due_at, started_at, finished_at
      FROM hardstop.job_done
-     WHERE $3 = 12 AND $2 IS NULL AND state IN (12, 13)
-       AND (state, id) < (12::int2, $1) AND (state, id) >= (12::int2, $5) AND id < $1 AND id >= $5
+     WHERE $3 IN (12, 13) AND $2 IS NULL AND state IN (12, 13)
+       AND (state, id) < ($3, $1) AND (state, id) >= ($3, $5) AND id < $1 AND id >= $5
      ORDER BY state DESC, id DESC
      LIMIT $4)
     UNION ALL
     (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
             created_at, due_at, started_at, finished_at
      FROM hardstop.job_done
-     WHERE $3 = 12 AND $2 IS NOT NULL AND state IN (12, 13)
-       AND (type_id, state, id) < ($2, 12::int2, $1) AND (type_id, state, id) >= ($2, 12::int2, $5)
-       AND id < $1 AND id >= $5
-     ORDER BY type_id DESC, state DESC, id DESC
-     LIMIT $4)
-    UNION ALL
-    (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
-            created_at, due_at, started_at, finished_at
-     FROM hardstop.job_done
-     WHERE $3 = 13 AND $2 IS NULL AND state IN (12, 13)
-       AND (state, id) < (13::int2, $1) AND (state, id) >= (13::int2, $5) AND id < $1 AND id >= $5
-     ORDER BY state DESC, id DESC
-     LIMIT $4)
-    UNION ALL
-    (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
-            created_at, due_at, started_at, finished_at
-     FROM hardstop.job_done
-     WHERE $3 = 13 AND $2 IS NOT NULL AND state IN (12, 13)
-       AND (type_id, state, id) < ($2, 13::int2, $1) AND (type_id, state, id) >= ($2, 13::int2, $5)
-       AND id < $1 AND id >= $5
+     WHERE $3 IN (12, 13) AND $2 IS NOT NULL AND state IN (12, 13)
+       AND (type_id, state, id) < ($2, $3, $1) AND (type_id, state, id) >= ($2, $3, $5) AND id < $1 AND id >= $5
      ORDER BY type_id DESC, state DESC, id DESC
      LIMIT $4)
 ) j
