@@ -34,7 +34,8 @@ macro_rules! migrations {
             "20261121225000_running",
             "20261121230000_subscriptions",
             "20261122000000_pages_by_type",
-            "20261122010000_listeners"
+            "20261122010000_listeners",
+            "20261122020000_chains_by_state"
         )
     };
     ($database:literal, $($name:literal),+) => {

@@ -83,7 +83,7 @@ const LIVE: &str = "{LIVE}";
 const DONE: &str = "{DONE}";
 
 /// Each file with the values of a call.
-const CALLS: [(&str, &str); 31] = [
+const CALLS: [(&str, &str); 34] = [
     (
         "jobs",
         "ALL, NULL, '{1,2,4,5,10,11,12,13}', 20, true, true, NONE",
@@ -95,6 +95,7 @@ const CALLS: [(&str, &str); 31] = [
     ("jobs", "ALL, NULL, '{10}', 20, false, true, NONE"),
     ("jobs", "ALL, 2, '{10}', 20, false, true, NONE"),
     ("jobs", "ALL, NULL, '{1}', 20, true, false, NONE"),
+    ("jobs", "ALL, 2, '{1}', 20, true, false, NONE"),
     ("jobs_by_state", "ALL, NULL, 5, 20, NONE"),
     ("jobs_by_state", "ALL, 2, 5, 20, NONE"),
     ("jobs_by_state", "ALL, NULL, 12, 20, NONE"),
@@ -117,8 +118,10 @@ const CALLS: [(&str, &str); 31] = [
     ),
     ("chains", "ALL, 2, '{10}', 20, false, true, NONE"),
     ("chains_by_state", "ALL, NULL, 5, 20, NONE"),
+    ("chains_by_state", "ALL, NULL, 12, 20, NONE"),
     ("chains_by_state", "ALL, 2, 12, 20, NONE"),
     ("chains_by_state", "ALL, NULL, 13, 20, NONE"),
+    ("chains_by_state", "ALL, 2, 13, 20, NONE"),
     (
         "chains_by_key",
         "ALL, 2, '{1,2,4,5,10,12,13}', 20, NONE, 'k'",

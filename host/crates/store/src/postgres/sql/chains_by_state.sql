@@ -1,11 +1,13 @@
 -- A page of chains whose last job is in a state that is rare beside the others, newest first: running,
--- discarded or cancelled. As in jobs_by_state, by an index that goes by the chain.
+-- discarded or cancelled. Ranges as in jobs_by_state; chains of one job are found like jobs, those of more
+-- by an index that goes by the chain.
 -- $1: older than this id. $2: whose first job has this type, or null. $3: the state. $4: the most.
 -- $5: not older than this id.
 SELECT p.chain_id AS id, t.name AS type_name, p.created_at, p.last_job, coalesce(l.state, d.state) AS state,
        d.outcome, d.finished_at, coalesce(l.priority, d.priority) AS priority,
        (SELECT k.key FROM hardstop.chain_key k WHERE k.chain_id = p.chain_id LIMIT 1) AS key,
-       (SELECT count(*) FROM hardstop.job_live c WHERE c.chain_id = p.chain_id)
+       (SELECT count(*) FROM hardstop.job_live c WHERE c.id = p.chain_id)
+       + (SELECT count(*) FROM hardstop.job_live c WHERE c.chain_id = p.chain_id AND c.chain_id <> c.id)
        + (SELECT count(*) FROM hardstop.job_done c WHERE c.id = p.chain_id)
        + (SELECT count(*) FROM hardstop.job_done c WHERE c.chain_id = p.chain_id AND c.chain_id <> c.id) AS jobs
 FROM (
@@ -27,24 +29,32 @@ FROM (
         SELECT * FROM (
             SELECT d.chain_id, d.id AS last_job, d.type_id, d.created_at
             FROM hardstop.job_done d
-            WHERE $3 = 12 AND d.state = 12 AND d.chain_id < $1 AND d.chain_id >= $5
-              AND ($2 IS NULL
-                   OR CASE WHEN d.id = d.chain_id THEN d.type_id
-                        ELSE coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = d.chain_id), d.type_id) END = $2)
-            ORDER BY d.chain_id DESC
+            WHERE $3 IN (12, 13) AND $2 IS NULL AND d.state IN (12, 13) AND d.chain_id = d.id
+              AND (d.state, d.id) < ($3, $1) AND (d.state, d.id) >= ($3, $5) AND d.id < $1 AND d.id >= $5
+            ORDER BY d.state DESC, d.id DESC
             LIMIT $4
         ) x2
         UNION ALL
         SELECT * FROM (
             SELECT d.chain_id, d.id AS last_job, d.type_id, d.created_at
             FROM hardstop.job_done d
-            WHERE $3 = 13 AND d.state = 13 AND d.chain_id < $1 AND d.chain_id >= $5
-              AND ($2 IS NULL
-                   OR CASE WHEN d.id = d.chain_id THEN d.type_id
-                        ELSE coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = d.chain_id), d.type_id) END = $2)
-            ORDER BY d.chain_id DESC
+            WHERE $3 IN (12, 13) AND $2 IS NOT NULL AND d.state IN (12, 13) AND d.chain_id = d.id
+              AND (d.type_id, d.state, d.id) < ($2, $3, $1) AND (d.type_id, d.state, d.id) >= ($2, $3, $5)
+              AND d.id < $1 AND d.id >= $5
+            ORDER BY d.type_id DESC, d.state DESC, d.id DESC
             LIMIT $4
         ) x3
+        UNION ALL
+        SELECT * FROM (
+            SELECT d.chain_id, d.id AS last_job, d.type_id, d.created_at
+            FROM hardstop.job_done d
+            WHERE $3 IN (12, 13) AND d.state IN (12, 13) AND d.chain_id <> d.id
+              AND (d.state, d.chain_id) < ($3, $1) AND (d.state, d.chain_id) >= ($3, $5)
+              AND ($2 IS NULL
+                   OR coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = d.chain_id), d.type_id) = $2)
+            ORDER BY d.state DESC, d.chain_id DESC
+            LIMIT $4
+        ) x4
     ) j
     ORDER BY j.chain_id DESC
     LIMIT $4

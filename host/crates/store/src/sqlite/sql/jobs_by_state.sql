@@ -26,16 +26,7 @@ FROM (
         SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
                created_at, due_at, started_at, finished_at
         FROM job_done INDEXED BY job_done_dead
-        WHERE ?3 = 12 AND state IN (12, 13) AND state = 12 AND id < ?1 AND id >= ?5 AND (?2 IS NULL OR type_id = ?2)
-        ORDER BY id DESC
-        LIMIT ?4
-    )
-    UNION ALL
-    SELECT * FROM (
-        SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
-               created_at, due_at, started_at, finished_at
-        FROM job_done INDEXED BY job_done_dead
-        WHERE ?3 = 13 AND state IN (12, 13) AND state = 13 AND id < ?1 AND id >= ?5 AND (?2 IS NULL OR type_id = ?2)
+        WHERE ?3 IN (12, 13) AND state IN (12, 13) AND state = ?3 AND id < ?1 AND id >= ?5 AND (?2 IS NULL OR type_id = ?2)
         ORDER BY id DESC
         LIMIT ?4
     )
