@@ -35,7 +35,8 @@ macro_rules! migrations {
             "20261121230000_subscriptions",
             "20261122000000_pages_by_type",
             "20261122010000_listeners",
-            "20261122020000_chains_by_state"
+            "20261122020000_chains_by_state",
+            "20261122030000_live_chain"
         )
     };
     ($database:literal, $($name:literal),+) => {

@@ -517,7 +517,7 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn retry(&self, job: JobId) -> Result<Retried, StoreError> {
         match self.change(Retry(job)).await {
-            // Another job of the chain is live, or another chain has its key.
+            // Another chain has its key.
             Err(error) if error.is_unique() => match self.backend.run(WhyNot(job)).await? {
                 (_, Some(holder)) => Ok(Retried::KeyTaken(holder)),
                 (Some(state), None) => Ok(Retried::Not(state)),

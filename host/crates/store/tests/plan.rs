@@ -95,7 +95,7 @@ const CALLS: [(&str, &str); 34] = [
     ("jobs", "ALL, NULL, '{10}', 20, false, true, NONE"),
     ("jobs", "ALL, 2, '{10}', 20, false, true, NONE"),
     ("jobs", "ALL, NULL, '{1}', 20, true, false, NONE"),
-    ("jobs", "ALL, 2, '{1}', 20, true, false, NONE"),
+    ("jobs", "ALL, 2, '{1,2,4}', 20, true, false, NONE"),
     ("jobs_by_state", "ALL, NULL, 5, 20, NONE"),
     ("jobs_by_state", "ALL, 2, 5, 20, NONE"),
     ("jobs_by_state", "ALL, NULL, 12, 20, NONE"),
@@ -231,6 +231,7 @@ const SQLITE: [(&str, &[&str], usize); 13] = [
         "jobs_by_key",
         &[
             "SEARCH k USING PRIMARY KEY (type_id=? AND key=?)",
+            "SEARCH l USING PRIMARY KEY (id=?)",
             "SEARCH l USING INDEX job_live_chain (chain_id=?",
             "SEARCH d USING INDEX sqlite_autoindex_job_done_1 (id=?)",
             "SEARCH d USING INDEX job_done_chain (chain_id=?)",
@@ -240,17 +241,19 @@ const SQLITE: [(&str, &[&str], usize); 13] = [
     (
         "chains",
         &[
+            "SEARCH l USING PRIMARY KEY (id>? AND id<?)",
             "SEARCH l USING INDEX job_live_chain (chain_id>? AND chain_id<?)",
             "SEARCH f USING INDEX sqlite_autoindex_job_done_1 (id>? AND id<?)",
             "SEARCH f USING INDEX job_done_type (type_id=? AND id>? AND id<?)",
             "SEARCH e USING INDEX job_done_chain (chain_id=?)",
         ],
-        3,
+        4,
     ),
     (
         "chains_by_state",
         &[
             "SCAN l USING INDEX job_live_running",
+            "SEARCH d USING INDEX job_done_dead (state=? AND id>? AND id<?)",
             "SEARCH d USING INDEX job_done_dead_chain (state=? AND chain_id>? AND chain_id<?)",
         ],
         4,
@@ -262,7 +265,10 @@ const SQLITE: [(&str, &[&str], usize); 13] = [
     ),
     (
         "chain_detail",
-        &["SEARCH job_live USING INDEX job_live_chain (chain_id=?)"],
+        &[
+            "SEARCH job_live USING PRIMARY KEY (id=?)",
+            "SEARCH job_live USING INDEX job_live_chain (chain_id=?)",
+        ],
         0,
     ),
     (

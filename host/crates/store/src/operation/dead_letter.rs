@@ -216,8 +216,9 @@ impl ReplayJobs {
         if dead.chain_live {
             return Ok(ReplayAnswer::ChainLive);
         }
+        // It is locked, and all else that reopening asks for was looked at: another of this batch has the chain.
         if !reopen(tx, job).await? {
-            return Ok(ReplayAnswer::NotReplayable(dead.state));
+            return Ok(ReplayAnswer::ChainLive);
         }
         rows.push(ReplayJobRow {
             job_id: job.0,

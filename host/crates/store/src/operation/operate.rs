@@ -138,10 +138,11 @@ impl Operation for Retry {
     }
 }
 
-/// Takes a final job back to the queue. False where it is not one that can be, or its payload is gone.
+/// Takes a final job back to the queue. False where it is not one that can be, its payload is gone, or its chain has
+/// another live job.
 ///
-/// Fails with a unique violation where the chain has another live job, or another chain has its key. It
-/// waits again for those of its blockers that are open again; what the others came to, it gets as it is now.
+/// Fails with a unique violation where another chain has its key. It waits again for those of its blockers that are open
+/// again; what the others came to, it gets as it is now.
 pub(crate) async fn reopen(tx: &mut dyn Transaction, job: JobId) -> Result<bool, StoreError> {
     let Some(reopened) = tx.reopen(job).await? else {
         return Ok(false);

@@ -3,7 +3,11 @@ SELECT j.*, t.name AS type_name
 FROM (
     SELECT id, chain_id, type_id, state, NULL::int2 AS outcome, lease_token, attempt, rescues, snoozes, priority,
            created_at, due_at, claimed_at AS started_at, NULL::timestamptz AS finished_at
-    FROM hardstop.job_live WHERE chain_id = $1
+    FROM hardstop.job_live WHERE id = $1 AND chain_id = $1
+    UNION ALL
+    SELECT id, chain_id, type_id, state, NULL::int2 AS outcome, lease_token, attempt, rescues, snoozes, priority,
+           created_at, due_at, claimed_at AS started_at, NULL::timestamptz AS finished_at
+    FROM hardstop.job_live WHERE chain_id = $1 AND chain_id <> id
     UNION ALL
     SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
            created_at, due_at, started_at, finished_at

@@ -1,2 +1,3 @@
 -- Whether a chain is open. $1: the chain.
-SELECT EXISTS (SELECT FROM hardstop.job_live WHERE chain_id = $1) AS open
+SELECT EXISTS (SELECT FROM hardstop.job_live WHERE id = $1 AND chain_id = id)
+       OR EXISTS (SELECT FROM hardstop.job_live WHERE chain_id = $1 AND chain_id <> id) AS open

@@ -6,23 +6,30 @@
 SELECT p.chain_id AS id, t.name AS type_name, p.created_at, p.last_job, coalesce(l.state, d.state) AS state,
        d.outcome, d.finished_at, coalesce(l.priority, d.priority) AS priority,
        (SELECT k.key FROM hardstop.chain_key k WHERE k.chain_id = p.chain_id LIMIT 1) AS key,
-       (SELECT count(*) FROM hardstop.job_live c WHERE c.chain_id = p.chain_id)
+       (SELECT count(*) FROM hardstop.job_live c WHERE c.id = p.chain_id)
+       + (SELECT count(*) FROM hardstop.job_live c WHERE c.chain_id = p.chain_id AND c.chain_id <> c.id)
        + (SELECT count(*) FROM hardstop.job_done c WHERE c.id = p.chain_id)
        + (SELECT count(*) FROM hardstop.job_done c WHERE c.chain_id = p.chain_id AND c.chain_id <> c.id) AS jobs
 FROM (
     (
+        SELECT l.chain_id, l.id AS last_job, l.type_id, l.created_at
+        FROM hardstop.job_live l
+        WHERE $5::bool AND l.chain_id = l.id AND l.id < $1::uuid AND l.id >= $7::uuid AND l.state = ANY ($3::int2[])
+          AND ($2::int4 IS NULL OR l.type_id = $2)
+        ORDER BY l.id DESC
+        LIMIT $4
+    )
+    UNION ALL
+    (
         SELECT o.chain_id, o.last_job, o.type_id, o.created_at
         FROM (
             SELECT l.chain_id, l.id AS last_job,
-                   CASE WHEN l.id = l.chain_id THEN l.type_id
-                        ELSE coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = l.chain_id), l.type_id) END AS type_id,
-                   CASE WHEN l.id = l.chain_id THEN l.created_at
-                        ELSE coalesce((SELECT f.created_at FROM hardstop.job_done f WHERE f.id = l.chain_id), l.created_at) END
-                   AS created_at
+                   coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = l.chain_id), l.type_id) AS type_id,
+                   coalesce((SELECT f.created_at FROM hardstop.job_done f WHERE f.id = l.chain_id), l.created_at) AS created_at
             FROM hardstop.job_live l
-            WHERE $5::bool AND l.chain_id < $1::uuid AND l.chain_id >= $7::uuid AND l.state = ANY ($3::int2[])
+            WHERE $5 AND l.chain_id <> l.id AND l.chain_id < $1 AND l.chain_id >= $7 AND l.state = ANY ($3)
         ) o
-        WHERE $2::int4 IS NULL OR o.type_id = $2
+        WHERE $2 IS NULL OR o.type_id = $2
         ORDER BY o.chain_id DESC
         LIMIT $4
     )

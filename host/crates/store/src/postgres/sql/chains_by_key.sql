@@ -4,7 +4,8 @@
 SELECT p.chain_id AS id, t.name AS type_name, p.created_at, p.last_job, coalesce(l.state, d.state) AS state,
        d.outcome, d.finished_at, coalesce(l.priority, d.priority) AS priority,
        (SELECT k.key FROM hardstop.chain_key k WHERE k.chain_id = p.chain_id LIMIT 1) AS key,
-       (SELECT count(*) FROM hardstop.job_live c WHERE c.chain_id = p.chain_id)
+       (SELECT count(*) FROM hardstop.job_live c WHERE c.id = p.chain_id)
+       + (SELECT count(*) FROM hardstop.job_live c WHERE c.chain_id = p.chain_id AND c.chain_id <> c.id)
        + (SELECT count(*) FROM hardstop.job_done c WHERE c.id = p.chain_id)
        + (SELECT count(*) FROM hardstop.job_done c WHERE c.chain_id = p.chain_id AND c.chain_id <> c.id) AS jobs
 FROM (
@@ -12,7 +13,9 @@ FROM (
            coalesce((SELECT f.created_at FROM hardstop.job_done f WHERE f.id = k.chain_id), e.created_at) AS created_at
     FROM hardstop.chain_key k
     CROSS JOIN LATERAL (
-        SELECT id, state, created_at FROM hardstop.job_live WHERE chain_id = k.chain_id
+        SELECT id, state, created_at FROM hardstop.job_live WHERE id = k.chain_id
+        UNION ALL
+        SELECT id, state, created_at FROM hardstop.job_live WHERE chain_id = k.chain_id AND chain_id <> id
         UNION ALL
         SELECT id, state, created_at FROM hardstop.job_done WHERE id = k.chain_id
         UNION ALL

@@ -7,7 +7,8 @@ FROM (
      WHERE $1::int2 = 12 AND d.state = 12
        AND d.id < (SELECT hardstop.least_id(clock_timestamp() - $2::int8 * interval '1 microsecond'))
        AND d.finished_at < (SELECT clock_timestamp() - $2 * interval '1 microsecond')
-       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.chain_id = d.chain_id)
+       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.id = d.chain_id)
+       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.chain_id = d.chain_id AND l.chain_id <> l.id)
        AND NOT EXISTS (SELECT FROM hardstop.closure c WHERE c.chain_id = d.chain_id)
        AND NOT EXISTS (
            SELECT FROM hardstop.job_blocker b
@@ -22,7 +23,8 @@ FROM (
      WHERE $1::int2 = 13 AND d.state = 13
        AND d.id < (SELECT hardstop.least_id(clock_timestamp() - $2::int8 * interval '1 microsecond'))
        AND d.finished_at < (SELECT clock_timestamp() - $2 * interval '1 microsecond')
-       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.chain_id = d.chain_id)
+       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.id = d.chain_id)
+       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.chain_id = d.chain_id AND l.chain_id <> l.id)
        AND NOT EXISTS (SELECT FROM hardstop.closure c WHERE c.chain_id = d.chain_id)
        AND NOT EXISTS (
            SELECT FROM hardstop.job_blocker b

@@ -18,7 +18,8 @@ WITH old AS MATERIALIZED (
 )
 SELECT o.id,
        o.finished_at < (SELECT clock_timestamp() - $2 * interval '1 microsecond')
-       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.chain_id = o.chain_id)
+       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.id = o.chain_id)
+       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.chain_id = o.chain_id AND l.chain_id <> l.id)
        AND NOT EXISTS (SELECT FROM hardstop.closure c WHERE c.chain_id = o.chain_id)
        AND NOT EXISTS (
            SELECT FROM hardstop.job_blocker b

@@ -2,7 +2,8 @@
 -- nothing of it is kept. $1: the jobs. $2: the most. $3: whether to leave out those that are not awaited.
 SELECT b.job_id, b.position, b.chain_id, b.closed_by, b.overridden, b.awaited,
        coalesce(
-           (SELECT l.state FROM hardstop.job_live l WHERE l.chain_id = b.chain_id),
+           (SELECT l.state FROM hardstop.job_live l WHERE l.id = b.chain_id),
+           (SELECT l.state FROM hardstop.job_live l WHERE l.chain_id = b.chain_id AND l.chain_id <> l.id LIMIT 1),
            (SELECT d.state FROM hardstop.job_done d WHERE d.id = b.chain_id AND d.state <> 11),
            (SELECT d.state FROM hardstop.job_done d
             WHERE d.chain_id = b.chain_id AND d.chain_id <> d.id AND d.state <> 11 LIMIT 1)

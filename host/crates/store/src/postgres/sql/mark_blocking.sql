@@ -3,7 +3,11 @@
 -- those returned, and a later statement finds its end or its next job.
 WITH tail AS MATERIALIZED (
     SELECT id FROM hardstop.job_live
-    WHERE chain_id = ANY ($1::uuid[])
+    WHERE id = ANY (ARRAY(
+        SELECT id FROM hardstop.job_live WHERE id = ANY ($1::uuid[]) AND chain_id = id
+        UNION ALL
+        SELECT id FROM hardstop.job_live WHERE chain_id = ANY ($1) AND chain_id <> id
+    ))
     ORDER BY id
     FOR NO KEY UPDATE
 )

@@ -3,7 +3,8 @@
 WITH gone AS (
     DELETE FROM hardstop.job_done d
     WHERE d.id = ANY ($1::uuid[])
-       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.chain_id = d.chain_id)
+       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.id = d.chain_id)
+       AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.chain_id = d.chain_id AND l.chain_id <> l.id)
        AND NOT EXISTS (SELECT FROM hardstop.closure c WHERE c.chain_id = d.chain_id)
        AND NOT EXISTS (
            SELECT FROM hardstop.job_blocker b

@@ -1,8 +1,11 @@
 -- Takes a discarded or cancelled job back to the queue, where its payload is still there. Its runs
--- keep counting, because attempt records are kept by run.
+-- keep counting, because attempt records are kept by run. Not where the chain has another live job: no operation makes
+-- that, but if anything did, the chain must not fork.
 WITH reopened AS (
     DELETE FROM hardstop.job_done d
     WHERE d.id = $1 AND d.state IN (12, 13) AND EXISTS (SELECT FROM hardstop.job_body b WHERE b.id = $1)
+      AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.id = d.chain_id)
+      AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.chain_id = d.chain_id AND l.chain_id <> l.id)
     RETURNING d.*
 )
 INSERT INTO hardstop.job_live (

@@ -19,7 +19,8 @@ WITH bound AS MATERIALIZED (
         SELECT r.root_chain
         FROM hardstop.lineage r
         WHERE r.root_chain < (SELECT id FROM bound)
-          AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.chain_id = r.root_chain)
+          AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.id = r.root_chain)
+          AND NOT EXISTS (SELECT FROM hardstop.job_live l WHERE l.chain_id = r.root_chain AND l.chain_id <> l.id)
           AND NOT EXISTS (SELECT FROM hardstop.job_done d WHERE d.id = r.root_chain)
           AND NOT EXISTS (SELECT FROM hardstop.job_done d WHERE d.chain_id = r.root_chain AND d.chain_id <> d.id)
         LIMIT $3

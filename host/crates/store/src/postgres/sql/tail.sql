@@ -1,2 +1,4 @@
 -- The live job of a chain.
-SELECT id FROM hardstop.job_live WHERE chain_id = $1
+SELECT id FROM hardstop.job_live WHERE id = $1 AND chain_id = id
+UNION ALL
+SELECT id FROM hardstop.job_live WHERE chain_id = $1 AND chain_id <> id

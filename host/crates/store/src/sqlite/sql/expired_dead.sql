@@ -5,7 +5,8 @@ SELECT * FROM (
      SELECT d.id
      FROM job_done d
      WHERE ?1 = 12 AND d.state = 12 AND d.state IN (12, 13) AND d.id < ?4 AND d.finished_at < ?2
-       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.chain_id = d.chain_id)
+       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.id = d.chain_id)
+       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.chain_id = d.chain_id AND l.chain_id <> l.id)
        AND NOT EXISTS (SELECT 1 FROM closure c WHERE c.chain_id = d.chain_id)
        AND NOT EXISTS (
            SELECT 1 FROM job_blocker b
@@ -20,7 +21,8 @@ SELECT * FROM (
      SELECT d.id
      FROM job_done d
      WHERE ?1 = 13 AND d.state = 13 AND d.state IN (12, 13) AND d.id < ?4 AND d.finished_at < ?2
-       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.chain_id = d.chain_id)
+       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.id = d.chain_id)
+       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.chain_id = d.chain_id AND l.chain_id <> l.id)
        AND NOT EXISTS (SELECT 1 FROM closure c WHERE c.chain_id = d.chain_id)
        AND NOT EXISTS (
            SELECT 1 FROM job_blocker b

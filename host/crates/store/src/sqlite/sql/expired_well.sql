@@ -3,7 +3,8 @@
 -- ?3: the most. ?4: ids below this: what was created later cannot have been final for so long.
 SELECT d.id,
        d.state IN (10, 11) AND d.finished_at < ?2
-       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.chain_id = d.chain_id)
+       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.id = d.chain_id)
+       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.chain_id = d.chain_id AND l.chain_id <> l.id)
        AND NOT EXISTS (SELECT 1 FROM closure c WHERE c.chain_id = d.chain_id)
        AND NOT EXISTS (
            SELECT 1 FROM job_blocker b

@@ -3,7 +3,8 @@
 -- ?1: the jobs, a JSON list. ?2: the most. ?3: whether to leave out those that are not awaited.
 SELECT b.job_id, b.position, b.chain_id, b.closed_by, b.overridden, b.awaited,
        coalesce(
-           (SELECT l.state FROM job_live l WHERE l.chain_id = b.chain_id),
+           (SELECT l.state FROM job_live l WHERE l.id = b.chain_id),
+           (SELECT l.state FROM job_live l WHERE l.chain_id = b.chain_id AND l.chain_id <> l.id LIMIT 1),
            (SELECT d.state FROM job_done d WHERE d.id = b.chain_id AND d.state <> 11),
            (SELECT d.state FROM job_done d
             WHERE d.chain_id = b.chain_id AND d.chain_id <> d.id AND d.state <> 11 LIMIT 1)

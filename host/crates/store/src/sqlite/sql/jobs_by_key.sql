@@ -7,7 +7,13 @@ FROM (
     SELECT l.id, l.chain_id, l.type_id, l.state, NULL AS outcome, l.lease_token, l.attempt, l.rescues, l.snoozes,
            l.priority, l.created_at, l.due_at, l.claimed_at AS started_at, NULL AS finished_at
     FROM chain_key k
-    CROSS JOIN job_live l ON l.chain_id = k.chain_id
+    CROSS JOIN job_live l ON l.id = k.chain_id
+    WHERE k.type_id = ?2 AND k.key = ?6
+    UNION ALL
+    SELECT l.id, l.chain_id, l.type_id, l.state, NULL AS outcome, l.lease_token, l.attempt, l.rescues, l.snoozes,
+           l.priority, l.created_at, l.due_at, l.claimed_at AS started_at, NULL AS finished_at
+    FROM chain_key k
+    CROSS JOIN job_live l ON l.chain_id = k.chain_id AND l.chain_id <> l.id
     WHERE k.type_id = ?2 AND k.key = ?6
     UNION ALL
     SELECT d.id, d.chain_id, d.type_id, d.state, d.outcome, d.lease_token, d.attempt, d.rescues, d.snoozes,

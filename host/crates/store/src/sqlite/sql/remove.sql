@@ -6,7 +6,8 @@ WHERE id IN (
     FROM json_each(?1) i
     CROSS JOIN job_done d ON d.id = unhex(i.value)
     WHERE true
-       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.chain_id = d.chain_id)
+       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.id = d.chain_id)
+       AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.chain_id = d.chain_id AND l.chain_id <> l.id)
        AND NOT EXISTS (SELECT 1 FROM closure c WHERE c.chain_id = d.chain_id)
        AND NOT EXISTS (
            SELECT 1 FROM job_blocker b

@@ -1,5 +1,6 @@
 -- Takes a discarded or cancelled job back to the queue, where its payload is still there. Its runs
--- keep counting, because attempt records are kept by run. ?2: now.
+-- keep counting, because attempt records are kept by run. Not where the chain has another live job: no operation makes
+-- that, but if anything did, the chain must not fork. ?2: now.
 INSERT INTO job_live (
     id, chain_id, created_at, due_at, claimed_at, type_id, run, priority, state, deadline_ms, deadline_at, blockers,
     on_blocker_failure, keyed
@@ -12,5 +13,7 @@ FROM job_done r
 JOIN job_body i ON i.id = r.id
 LEFT JOIN job_type t ON t.id = r.type_id
 WHERE r.id = ?1 AND r.state IN (12, 13)
+  AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.id = r.chain_id)
+  AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.chain_id = r.chain_id AND l.chain_id <> l.id)
 RETURNING id, chain_id, type_id, blockers, keyed, (SELECT d.state FROM job_done d WHERE d.id = ?1) AS state;
 DELETE FROM job_done WHERE id = ?1 AND id IN (SELECT id FROM job_live);

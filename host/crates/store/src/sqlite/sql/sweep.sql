@@ -9,7 +9,8 @@ WHERE root_chain IN (
     SELECT r.root_chain
     FROM lineage r
     WHERE r.root_chain < ?2
-      AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.chain_id = r.root_chain)
+      AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.id = r.root_chain)
+      AND NOT EXISTS (SELECT 1 FROM job_live l WHERE l.chain_id = r.root_chain AND l.chain_id <> l.id)
       AND NOT EXISTS (SELECT 1 FROM job_done d WHERE d.id = r.root_chain)
       AND NOT EXISTS (SELECT 1 FROM job_done d WHERE d.chain_id = r.root_chain AND d.chain_id <> d.id)
     LIMIT ?1
