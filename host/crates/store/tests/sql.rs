@@ -33,6 +33,26 @@ pub fn statements(file: &str) -> Vec<String> {
     statements.map(str::to_owned).collect()
 }
 
+/// Has the planner choose as on the store's connections for lists.
+pub async fn set_as_for_lists(connection: &mut PgConnection) {
+    let settings = [
+        "enable_seqscan = off",
+        "enable_bitmapscan = off",
+        "enable_sort = off",
+        "enable_incremental_sort = off",
+        "jit = off",
+        "plan_cache_mode = force_custom_plan",
+    ];
+    set(connection, &settings).await;
+}
+
+pub async fn set(connection: &mut PgConnection, settings: &[&str]) {
+    for setting in settings {
+        let set = AssertSqlSafe(format!("SET {setting}"));
+        connection.execute(set).await.unwrap();
+    }
+}
+
 /// The lines of the plan that Postgres makes of a statement with parameters; `values` are `(1, 2)`, or nothing.
 pub async fn explained(
     connection: &mut PgConnection,
@@ -376,15 +396,7 @@ async fn postgres_finds_dead_letters_by_index() {
         populate(&db).await;
         let sql = &statements(&files("postgres")["dead_letters"])[0];
         let mut connection = PgConnection::connect(&db.url).await.unwrap();
-        // As the connections of lists have it.
-        for setting in [
-            "enable_seqscan = off",
-            "enable_incremental_sort = off",
-            "plan_cache_mode = force_custom_plan",
-        ] {
-            let set = AssertSqlSafe(format!("SET {setting}"));
-            connection.execute(set).await.unwrap();
-        }
+        set_as_for_lists(&mut connection).await;
         for (values, index) in DEAD_LETTERS {
             let explain = "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF)";
             let lines = explained(&mut connection, explain, sql, &format!("({values})")).await;

@@ -4,7 +4,7 @@
 -- $7: not older than this id. Final jobs of a type are asked for as a range: see `jobs_by_state`.
 -- Live jobs have no index by type and id, for it would cost each job two more entries. So those of a type are looked for
 -- among the newest 10,000; where these do not fill the page, all are read in the order in which they lie, which costs each
--- a tenth as much. Without a bound by id, no index serves for that.
+-- a tenth as much: `OFFSET 0` keeps bound and order by id, which an index has, from where all are read.
 WITH newest AS MATERIALIZED (
     SELECT *
     FROM (
@@ -18,11 +18,6 @@ WITH newest AS MATERIALIZED (
     WHERE type_id = $2 AND state = ANY ($3::int2[])
     ORDER BY id DESC
     LIMIT $4
-), of_type AS MATERIALIZED (
-    SELECT id, chain_id, type_id, state, NULL::int2 AS outcome, lease_token, attempt, rescues, snoozes, priority,
-           created_at, due_at, claimed_at AS started_at, NULL::timestamptz AS finished_at
-    FROM hardstop.job_live
-    WHERE $5 AND (SELECT count(*) FROM newest) < $4 AND type_id = $2 AND state = ANY ($3)
 )
 SELECT j.*, t.name AS type_name
 FROM (
@@ -35,7 +30,17 @@ FROM (
     UNION ALL
     (SELECT * FROM newest WHERE (SELECT count(*) FROM newest) >= $4)
     UNION ALL
-    (SELECT * FROM of_type WHERE id < $1 AND id >= $7 ORDER BY id DESC LIMIT $4)
+    (SELECT *
+     FROM (
+        SELECT id, chain_id, type_id, state, NULL::int2 AS outcome, lease_token, attempt, rescues, snoozes, priority,
+               created_at, due_at, claimed_at AS started_at, NULL::timestamptz AS finished_at
+        FROM hardstop.job_live
+        WHERE $5 AND (SELECT count(*) FROM newest) < $4 AND type_id = $2 AND state = ANY ($3)
+        OFFSET 0
+     ) o
+     WHERE id < $1 AND id >= $7
+     ORDER BY id DESC
+     LIMIT $4)
     UNION ALL
     (SELECT id, chain_id, type_id, state, outcome, lease_token, attempt, rescues, snoozes, priority,
             created_at, due_at, started_at, finished_at
