@@ -36,7 +36,8 @@ macro_rules! migrations {
             "20261122000000_pages_by_type",
             "20261122010000_listeners",
             "20261122020000_chains_by_state",
-            "20261122030000_live_chain"
+            "20261122030000_live_chain",
+            "20261122040000_dead_chains"
         )
     };
     ($database:literal, $($name:literal),+) => {

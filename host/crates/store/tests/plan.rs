@@ -209,7 +209,7 @@ async fn postgres_reads_touch_few_pages() {
 }
 
 /// The pages of the whole plan, from its first line such as `Buffers: shared hit=12 read=3`.
-fn pages(lines: &[String]) -> i64 {
+pub fn pages(lines: &[String]) -> i64 {
     let line = lines.iter().find(|line| line.contains("Buffers: shared"));
     let numbers = line.expect("buffers are counted").split([' ', '=']);
     numbers.filter_map(|word| word.parse::<i64>().ok()).sum()
@@ -270,10 +270,11 @@ const SQLITE: [(&str, &[&str], usize); 13] = [
         "chains_by_state",
         &[
             "SCAN l USING INDEX job_live_running",
-            "SEARCH d USING INDEX job_done_dead (state=? AND id>? AND id<?)",
             "SEARCH d USING INDEX job_done_dead_chain (state=? AND chain_id>? AND chain_id<?)",
+            "SEARCH d USING INDEX job_done_dead_type (type_id=? AND state=? AND id>? AND id<?)",
+            "SEARCH d USING INDEX job_done_dead_continued (state=? AND chain_id>? AND chain_id<?)",
         ],
-        4,
+        5,
     ),
     (
         "chains_by_key",

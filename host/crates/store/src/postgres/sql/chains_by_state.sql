@@ -1,6 +1,6 @@
 -- A page of chains whose last job is in a state that is rare beside the others, newest first: running,
--- discarded or cancelled. Ranges as in jobs_by_state; chains of one job are found like jobs, those of more
--- by an index that goes by the chain.
+-- discarded or cancelled. Ranges as in jobs_by_state, of an index that goes by the chain. By type, chains of one job are
+-- found as jobs are, and those of more by an index of their own.
 -- $1: older than this id. $2: whose first job has this type, or null. $3: the state. $4: the most.
 -- $5: not older than this id.
 SELECT p.chain_id AS id, t.name AS type_name, p.created_at, p.last_job, coalesce(l.state, d.state) AS state,
@@ -29,9 +29,9 @@ FROM (
         SELECT * FROM (
             SELECT d.chain_id, d.id AS last_job, d.type_id, d.created_at
             FROM hardstop.job_done d
-            WHERE $3 IN (12, 13) AND $2 IS NULL AND d.state IN (12, 13) AND d.chain_id = d.id
-              AND (d.state, d.id) < ($3, $1) AND (d.state, d.id) >= ($3, $5) AND d.id < $1 AND d.id >= $5
-            ORDER BY d.state DESC, d.id DESC
+            WHERE $3 IN (12, 13) AND $2 IS NULL AND d.state IN (12, 13)
+              AND (d.state, d.chain_id) < ($3, $1) AND (d.state, d.chain_id) >= ($3, $5)
+            ORDER BY d.state DESC, d.chain_id DESC
             LIMIT $4
         ) x2
         UNION ALL
@@ -48,10 +48,9 @@ FROM (
         SELECT * FROM (
             SELECT d.chain_id, d.id AS last_job, d.type_id, d.created_at
             FROM hardstop.job_done d
-            WHERE $3 IN (12, 13) AND d.state IN (12, 13) AND d.chain_id <> d.id
+            WHERE $3 IN (12, 13) AND $2 IS NOT NULL AND d.state IN (12, 13) AND d.chain_id <> d.id
               AND (d.state, d.chain_id) < ($3, $1) AND (d.state, d.chain_id) >= ($3, $5)
-              AND ($2 IS NULL
-                   OR coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = d.chain_id), d.type_id) = $2)
+              AND coalesce((SELECT f.type_id FROM hardstop.job_done f WHERE f.id = d.chain_id), d.type_id) = $2
             ORDER BY d.state DESC, d.chain_id DESC
             LIMIT $4
         ) x4

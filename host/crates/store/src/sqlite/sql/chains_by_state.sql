@@ -1,6 +1,6 @@
 -- A page of chains whose last job is in a state that is rare beside the others, newest first: running,
--- discarded or cancelled. As in jobs_by_state; chains of one job are found like jobs, those of more by an
--- index that goes by the chain.
+-- discarded or cancelled. As in jobs_by_state, by an index that goes by the chain. By type, chains of one job are found as
+-- jobs are, and those of more by an index of their own.
 -- ?1: older than this id. ?2: whose first job has this type, or null. ?3: the state. ?4: the most.
 -- ?5: not older than this id.
 SELECT p.chain_id AS id, t.name AS type_name, p.created_at, p.last_job, coalesce(l.state, d.state) AS state,
@@ -28,20 +28,28 @@ FROM (
         UNION ALL
         SELECT * FROM (
             SELECT d.chain_id, d.id AS last_job, d.type_id, d.created_at
-            FROM job_done d INDEXED BY job_done_dead
-            WHERE ?3 IN (12, 13) AND d.state IN (12, 13) AND d.state = ?3 AND d.chain_id = d.id
-              AND d.id < ?1 AND d.id >= ?5 AND (?2 IS NULL OR d.type_id = ?2)
+            FROM job_done d INDEXED BY job_done_dead_chain
+            WHERE ?3 IN (12, 13) AND ?2 IS NULL AND d.state IN (12, 13) AND d.state = ?3
+              AND d.chain_id < ?1 AND d.chain_id >= ?5
+            ORDER BY d.chain_id DESC
+            LIMIT ?4
+        )
+        UNION ALL
+        SELECT * FROM (
+            SELECT d.chain_id, d.id AS last_job, d.type_id, d.created_at
+            FROM job_done d INDEXED BY job_done_dead_type
+            WHERE ?3 IN (12, 13) AND d.type_id = ?2 AND d.state IN (12, 13) AND d.state = ?3 AND d.chain_id = d.id
+              AND d.id < ?1 AND d.id >= ?5
             ORDER BY d.id DESC
             LIMIT ?4
         )
         UNION ALL
         SELECT * FROM (
             SELECT d.chain_id, d.id AS last_job, d.type_id, d.created_at
-            FROM job_done d INDEXED BY job_done_dead_chain
-            WHERE ?3 IN (12, 13) AND d.state IN (12, 13) AND d.state = ?3 AND d.chain_id <> d.id
+            FROM job_done d INDEXED BY job_done_dead_continued
+            WHERE ?3 IN (12, 13) AND ?2 IS NOT NULL AND d.state IN (12, 13) AND d.state = ?3 AND d.chain_id <> d.id
               AND d.chain_id < ?1 AND d.chain_id >= ?5
-              AND (?2 IS NULL
-                   OR coalesce((SELECT f.type_id FROM job_done f WHERE f.id = d.chain_id), d.type_id) = ?2)
+              AND coalesce((SELECT f.type_id FROM job_done f WHERE f.id = d.chain_id), d.type_id) = ?2
             ORDER BY d.chain_id DESC
             LIMIT ?4
         )
