@@ -9,6 +9,8 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 use uuid::Uuid;
 
 use crate::fixture::*;
+use crate::plan::pages;
+use crate::sql::{explained, files, set, statements};
 
 #[tokio::test]
 async fn jobs_lie_in_the_partition_of_their_day() {
@@ -280,6 +282,85 @@ async fn wait_blocked(connection: &mut PgConnection) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("nobody waits");
+}
+
+/// While somebody's snapshot is kept, so are the index entries of all jobs that were claimed since.
+#[tokio::test]
+async fn claims_pass_over_what_a_snapshot_keeps() {
+    run(Setting::Postgres, async |db: Fixture| {
+        let [a] = db.deploy(["a"]).await;
+        let session = db.session().await;
+        let mut holder = PgConnection::connect(&db.url).await.unwrap();
+        for sql in ["BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT 1"] {
+            holder.execute(sql).await.unwrap();
+        }
+        for _ in 0..6 {
+            db.enqueue(&chains("a", 1_000)).await;
+            let settlements: Vec<Settlement> =
+                db.claim(session, a, 1_000).await.iter().map(complete).collect();
+            db.store.settle(&settlements).await.unwrap();
+        }
+        let started = chains("a", 30);
+        let mut ids: Vec<JobId> = started.iter().map(|chain| chain.first.id).collect();
+        for chain in started {
+            db.enqueue(&[chain]).await;
+        }
+
+        // The statement, from the beginning and from the first job that is there.
+        let mut connection = PgConnection::connect(&db.url).await.unwrap();
+        let first = connection
+            .fetch_one(
+                "SELECT priority::text, (extract(epoch FROM due_at) * 1000000)::int8::text, id::text \
+                 FROM hardstop.job_live WHERE state = 4 ORDER BY priority, due_at, id LIMIT 1",
+            )
+            .await
+            .unwrap();
+        let place: [String; 3] = [0, 1, 2].map(|column| first.get(column));
+        set(&mut connection, &["enable_seqscan = off", "jit = off"]).await;
+        let sql = &statements(&files("postgres")["claim"])[0];
+        let mut touched = Vec::new();
+        for [priority, due_us, id] in [["NULL"; 3], [&place[0], &place[1], &place[2]]] {
+            connection.execute("BEGIN").await.unwrap();
+            let values = format!(
+                "('{{{}}}', '{{5}}', {}, 5, '{{{priority}}}', '{{{due_us}}}', '{{{id}}}')",
+                a.0,
+                db.token(session).0
+            );
+            let explain = "EXPLAIN (ANALYZE, BUFFERS, TIMING off)";
+            let plan = explained(&mut connection, explain, sql, &values).await;
+            touched.push(pages(&plan));
+            connection.execute("ROLLBACK").await.unwrap();
+        }
+        assert!(
+            touched[1] + 100 < touched[0],
+            "from the beginning {} pages, from the first job {}",
+            touched[0],
+            touched[1]
+        );
+
+        // Whatever a claim passes over is claimed in the end: an urgent job, and one that was given back.
+        let mut claimed = Vec::new();
+        let given_back = db.claim(session, a, 1).await.remove(0);
+        claimed.extend(db.claim(session, a, 5).await.iter().map(|job| job.id));
+        let release = settlement(&given_back, Next::Release);
+        assert_eq!(db.settle(release).await, Settled::Written);
+        let mut urgent = chain("a");
+        urgent.first.priority = Some(-1);
+        ids.push(urgent.first.id);
+        db.enqueue(&[urgent]).await;
+        loop {
+            let jobs = db.claim(session, a, 5).await;
+            if jobs.is_empty() {
+                break;
+            }
+            claimed.extend(jobs.iter().map(|job| job.id));
+        }
+        ids.sort();
+        claimed.sort();
+        assert_eq!(claimed, ids);
+        holder.execute("ROLLBACK").await.unwrap();
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! The store on Postgres.
 
+mod cursor;
 mod migrate;
 mod own_transaction;
 mod pool;
@@ -26,6 +27,7 @@ use crate::store::Backend;
 use crate::view::View as _;
 use crate::wake::{Signal, Signals};
 use crate::{ConnectOptions, Listener, Retention, StoreError, Wake};
+use cursor::Cursor;
 use pool::{LostAt, Pool};
 use schema::Schema;
 use transaction::{PgTransaction, sql};
@@ -55,6 +57,7 @@ pub(crate) struct Postgres {
     lease: Arc<Pool>,
     /// Its statements are planned for the values of each call: see [`Access::List`].
     lists: Arc<Pool>,
+    cursor: Cursor,
     notifier: wake::Notifier,
     signals: Signals,
     name: StoreName,
@@ -124,6 +127,7 @@ impl Postgres {
             lease: Pool::new(&asynchronous, LEASE_CONNECTIONS, timeout, &lost_at),
             lists: Pool::new(&planning, LIST_CONNECTIONS, timeout, &lost_at),
             notifier: wake::Notifier::start(sender, channel, name, timeout + GRACE),
+            cursor: Cursor::default(),
             signals: Signals::default(),
             name,
             schema,
@@ -141,7 +145,7 @@ impl Postgres {
             Access::List => &self.lists,
         };
         let mut lent = pool.acquire().await?;
-        let running = execute(lent.connection()?, &self.schema, operation, mode);
+        let running = self.execute(lent.connection()?, operation, mode);
         let result = tokio::time::timeout(self.interpreter.timeout + GRACE, running).await;
         let result = result.map_err(|_| self.interpreter.timeout())?;
         let result = result.map_err(|error| self.interpreter.read(error));
@@ -153,30 +157,30 @@ impl Postgres {
         }
         result
     }
-}
 
-async fn execute<O: Operation>(
-    connection: &mut PgConnection,
-    schema: &Schema,
-    operation: &O,
-    mode: Mode,
-) -> Result<O::Output, StoreError> {
-    if !mode.atomic {
-        return operation.run(&mut PgTransaction(connection, schema)).await;
-    }
-    let mut transaction = connection.begin().await?;
-    match operation
-        .run(&mut PgTransaction(&mut transaction, schema))
-        .await
-    {
-        Ok(output) => {
-            transaction.commit().await?;
-            Ok(output)
+    async fn execute<O: Operation>(
+        &self,
+        connection: &mut PgConnection,
+        operation: &O,
+        mode: Mode,
+    ) -> Result<O::Output, StoreError> {
+        let (schema, cursor) = (&self.schema, &self.cursor);
+        if !mode.atomic {
+            let mut statements = PgTransaction(connection, schema, cursor);
+            return operation.run(&mut statements).await;
         }
-        Err(error) => {
-            // Its failure is the lesser news; whether the connection is broken is asked.
-            let _ = transaction.rollback().await;
-            Err(error)
+        let mut transaction = connection.begin().await?;
+        let mut statements = PgTransaction(&mut transaction, schema, cursor);
+        match operation.run(&mut statements).await {
+            Ok(output) => {
+                transaction.commit().await?;
+                Ok(output)
+            }
+            Err(error) => {
+                // Its failure is the lesser news; whether the connection is broken is asked.
+                let _ = transaction.rollback().await;
+                Err(error)
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use hardstop_domain::NewChain;
 use sqlx::PgConnection;
 
+use super::cursor::Cursor;
 use super::schema::{self, Schema};
 use super::transaction::{PgTransaction, sql};
 use crate::operation::own_transaction::start;
@@ -39,7 +40,9 @@ pub async fn start_chains_in(
     sqlx::query("SAVEPOINT hardstop_start")
         .execute(&mut *connection)
         .await?;
-    match start(&mut PgTransaction(connection, &schema), chains).await {
+    let cursor = Cursor::default();
+    let mut statements = PgTransaction(connection, &schema, &cursor);
+    match start(&mut statements, chains).await {
         Ok(created) => {
             if created.aftermath.ready {
                 sql!(schema, "notify")

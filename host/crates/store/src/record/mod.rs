@@ -134,6 +134,20 @@ pub struct ClaimRequest {
     pub total: u32,
 }
 
+impl ClaimRequest {
+    /// What is left to ask for where these jobs were had.
+    pub(crate) fn less(&self, jobs: &[ClaimedJob]) -> Self {
+        let mut left = self.clone();
+        left.total = left.total.saturating_sub(jobs.len() as u32);
+        for (type_id, quota) in &mut left.quotas {
+            let had = jobs.iter().filter(|job| job.type_id == *type_id).count();
+            *quota = quota.saturating_sub(had as u32);
+        }
+        left.quotas.retain(|(_, quota)| *quota > 0);
+        left
+    }
+}
+
 /// A leased job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimedJob {

@@ -12,6 +12,8 @@ mod statistic;
 mod subscription;
 mod token;
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 use hardstop_domain::{ChainId, Digest, JobId, LeaseToken, SessionId, State, TypeId, TypeName};
 use sqlx::PgConnection;
@@ -22,6 +24,7 @@ mod external;
 mod key;
 mod lineage;
 
+use super::cursor::{Cursor, Place, Walk};
 use super::schema::Schema;
 use crate::StoreError;
 use crate::record::*;
@@ -42,8 +45,12 @@ macro_rules! sql {
 }
 pub(super) use sql;
 
-/// A connection, inside a transaction or between two, and the schema that it works in.
-pub(super) struct PgTransaction<'c>(pub(super) &'c mut PgConnection, pub(super) &'c Schema);
+/// A connection, inside a transaction or between two, the schema that it works in, and where claims begin.
+pub(super) struct PgTransaction<'c>(
+    pub(super) &'c mut PgConnection,
+    pub(super) &'c Schema,
+    pub(super) &'c Cursor,
+);
 
 /// One column of a row list.
 pub(super) fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec<T> {
@@ -53,6 +60,47 @@ pub(super) fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec
 /// One column of what attempts used.
 fn usage(rows: &[&FinishRow], field: impl Fn(&UsageRow) -> i64) -> Vec<Option<i64>> {
     column(rows, |row| row.usage.as_ref().map(&field))
+}
+
+impl PgTransaction<'_> {
+    /// Claims jobs of the types of a request that stand at these places or behind; None: anywhere.
+    async fn claim_from(
+        &mut self,
+        request: &ClaimRequest,
+        begins: &[(TypeId, Option<Place>)],
+    ) -> Result<Claimed, StoreError> {
+        let began = Instant::now();
+        let rows = sql!(self.1, "claim")
+            .bind(column(begins, |(type_id, _)| type_id.0))
+            .bind(column(&request.quotas, |(_, quota)| *quota as i32))
+            .bind(request.token.0)
+            .bind(i64::from(request.total))
+            .bind(column(begins, |(_, place)| {
+                place.map(|place| place.priority)
+            }))
+            .bind(column(begins, |(_, place)| {
+                place.map(|place| place.due_at.0)
+            }))
+            .bind(column(begins, |(_, place)| place.map(|place| place.id)))
+            .fetch_all(&mut *self.0)
+            .await?;
+        let ended = Instant::now();
+        let alive = rows.first().map(|row| row.flag("alive")).transpose()?;
+        let claimed = view::claim(alive.unwrap_or(false), &rows)?;
+        if claimed.alive {
+            // What the last row says is of the whole claim.
+            let beside = rows.last().map(|row| row.int_option("beside"));
+            let found = claimed.jobs.iter();
+            self.2.note(Walk {
+                begins,
+                found: found.map(|job| (job.type_id, Place::of(job))),
+                beside: beside.transpose()?.flatten().unwrap_or(0),
+                took: ended - began,
+                ended,
+            });
+        }
+        Ok(claimed)
+    }
 }
 
 #[async_trait]
@@ -93,15 +141,29 @@ impl Transaction for PgTransaction<'_> {
     }
 
     async fn claim(&mut self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-        let rows = sql!(self.1, "claim")
-            .bind(column(&request.quotas, |(type_id, _)| type_id.0))
-            .bind(column(&request.quotas, |(_, quota)| *quota as i32))
-            .bind(request.token.0)
-            .bind(i64::from(request.total))
-            .fetch_all(&mut *self.0)
-            .await?;
-        let alive = rows.first().map(|row| row.flag("alive")).transpose()?;
-        view::claim(alive.unwrap_or(false), &rows)
+        let cursor = self.2;
+        let begins = |request: &ClaimRequest, is_short| {
+            let types = request.quotas.iter().map(|(type_id, _)| *type_id);
+            cursor.begins(types, Instant::now(), is_short)
+        };
+        let places = begins(request, false);
+        let mut claimed = self.claim_from(request, &places).await?;
+        if !claimed.alive || places.iter().all(|(_, place)| place.is_none()) {
+            return Ok(claimed);
+        }
+        // There may be more in front. Before it is said that there is nothing, all is looked at; else where it was not
+        // just looked at.
+        let left = request.less(&claimed.jobs);
+        let mut places = begins(&left, true);
+        if claimed.jobs.is_empty() {
+            places.iter_mut().for_each(|(_, place)| *place = None);
+        }
+        if left.total > 0 && places.iter().any(|(_, place)| place.is_none()) {
+            let more = self.claim_from(&left, &places).await?;
+            claimed.jobs.extend(more.jobs);
+            claimed.with_blockers.extend(more.with_blockers);
+        }
+        Ok(claimed)
     }
 
     async fn heartbeat(&mut self, session: SessionId) -> Result<bool, StoreError> {
