@@ -105,7 +105,6 @@ impl Cursor {
             until: after(PAUSE_FACTOR),
             short_until: after(SHORT_PAUSE_FACTOR),
         });
-        // Places of before are for a type of which a look from the beginning finds nothing.
         let mut found: HashMap<TypeId, Place> = HashMap::new();
         for (type_id, place) in walk.found {
             let last = found.entry(type_id).or_insert(place);
@@ -116,16 +115,15 @@ impl Cursor {
         for (type_id, begin) in walk.begins {
             let track = tracks.entry(*type_id).or_default();
             let found = found.get(type_id).copied();
-            match begin {
-                None => {
-                    track.pause = pause;
-                    track.place = found.or(track.place);
-                }
+            if begin.is_none() {
+                track.pause = pause;
+                // Where nothing was found, the place is what it was.
+                track.place = found.or(track.place);
+            } else if let (Some(place), Some(found)) = (&mut track.place, found)
                 // What is less urgent leaves the place where it is: more urgent ones may come.
-                Some(begin) => {
-                    let ahead = found.filter(|place| place.priority == begin.priority);
-                    track.place = track.place.max(ahead);
-                }
+                && found.priority == place.priority
+            {
+                *place = found.max(*place);
             }
         }
     }
