@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use hardstop_domain::quantity::duration_ms_option;
 use hardstop_domain::{
-    Capabilities, Command, DeploymentId, Digest, Files, Limits, LimitsPatch, QuarantinePolicy,
-    RetryPolicy, SnoozePolicy, TypeName, TypeSpec,
+    Capabilities, Command, DeploymentId, Digest, Files, Keep, Limits, LimitsPatch,
+    QuarantinePolicy, RetryPolicy, SnoozePolicy, TypeName, TypeSpec,
 };
 use hardstop_sandbox::{DescribeError, PrepareError, Profile, Sandbox};
 use hardstop_store::{NewComponent, NewDeployment};
@@ -56,6 +56,8 @@ pub struct TypeManifest {
     pub snooze: SnoozePolicy,
     /// When a component that ends badly is kept from running.
     pub quarantine: QuarantinePolicy,
+    /// Which of its final jobs stay in the store.
+    pub keep: Keep,
     /// What its handlers may reach.
     pub capabilities: Capabilities,
     /// How its component is started, where that is a WASI command.
@@ -445,6 +447,7 @@ async fn handlers(
             retry: asked.retry,
             snooze: asked.snooze,
             quarantine: asked.quarantine,
+            keep: asked.keep,
             capabilities: asked.capabilities,
             command,
             files: its_files,

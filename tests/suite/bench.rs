@@ -14,12 +14,13 @@ const SMALL: &str = "--jobs 60 --repeat 1 --concurrency 4 --window 1 --sleepers 
 const SMALLER: &str = "--jobs 1 --repeat 1 --history 10000 --backlog 1000";
 
 /// A scenario's key, and a figure that it must have.
-const SCENARIOS: [(&str, &str); 19] = [
+const SCENARIOS: [(&str, &str); 21] = [
     ("start_single", "ratio_to_insert"),
     ("start_batch_100", "jobs_per_s"),
     ("start_batch_1000", "jobs_per_s"),
     ("drain", "rss_mib"),
     ("statements", "jobs_per_s"),
+    ("drain_no_history", "jobs_per_s"),
     ("drain_handlers", "jobs_per_s"),
     ("pickup", "p50_ms"),
     ("pickup_loaded", "load_jobs_per_s"),
@@ -33,6 +34,7 @@ const SCENARIOS: [(&str, &str); 19] = [
     ("held_transaction", "ratio"),
     ("long", "claim_ratio_p50"),
     ("ratios", "drain_of_statements"),
+    ("ratios", "drain_no_history_of_drain"),
     ("ratios", "drain_handlers_of_drain"),
 ];
 

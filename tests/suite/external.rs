@@ -232,6 +232,10 @@ fn a_manifest_that_contradicts_itself_is_refused(kind: Kind) {
             "`retry` is for types with a handler",
         ),
         (
+            "name = 'x'\n[types.a]\nexternal = true\nkeep = 'failures'\n",
+            "`keep` is for types with a handler",
+        ),
+        (
             "name = 'x'\n[types.a]\nexternal = true\ninput_schema = 'no.json'\n",
             "cannot read its input schema",
         ),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use hardstop_domain::quantity::{format_duration_ms, format_size};
 use hardstop_domain::retry::RetryRule;
-use hardstop_domain::{Failures, LimitName, Limits, QuarantinePolicy, RetryPolicy};
+use hardstop_domain::{Failures, Keep, LimitName, Limits, QuarantinePolicy, RetryPolicy};
 use hardstop_store::{CanaryChange, Pause, TypeDeployment, TypeEventKind, TypeHistory};
 use serde_json::json;
 
@@ -270,6 +270,13 @@ fn quarantine(policy: &QuarantinePolicy) -> String {
     }
 }
 
+fn keeps(keep: Keep) -> &'static str {
+    match keep {
+        Keep::All => "all final jobs",
+        Keep::Failures => "failures: a job that its first attempt completes leaves nothing",
+    }
+}
+
 fn show(view: &TypeView) -> String {
     let mut text = format!("{}\n", view.name);
     if !view.description.is_empty() {
@@ -340,6 +347,7 @@ fn push_runs(text: &mut String, view: &TypeView) {
         let _ = writeln!(text, "files       {}", files.join(", "));
     }
     let _ = writeln!(text, "quarantine  {}", quarantine(&view.quarantine_policy));
+    let _ = writeln!(text, "keeps       {}", keeps(view.keep));
     let capabilities = view.capabilities.describe();
     let _ = writeln!(
         text,

@@ -45,6 +45,7 @@ pub(super) fn spec(
             "quarantine",
             asked.quarantine != QuarantinePolicy::default(),
         ),
+        ("keep", !asked.keep.is_all()),
         (
             "capabilities",
             asked.capabilities != Capabilities::default(),
@@ -73,6 +74,7 @@ pub(super) fn spec(
         snooze: asked.snooze,
         retry: asked.retry,
         quarantine: asked.quarantine,
+        keep: asked.keep,
         capabilities: asked.capabilities,
         command: None,
         files: hardstop_domain::Files::new(),

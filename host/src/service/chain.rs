@@ -7,8 +7,8 @@ use hardstop_store::{CancelledChain, ChainDetail, ChainQuery, ChainSummary, JobD
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Service;
 use super::wait::Patience;
+use super::{Service, gone};
 use crate::error::{Error, Kind};
 
 /// A chain that was cancelled.
@@ -59,12 +59,17 @@ impl Service {
     ) -> Result<JobDetail, Error> {
         let mut patience = Patience::new(timeout);
         let what = format!("chain {id}");
+        let mut was_there = false;
         loop {
             let jobs = self.store.chain(id).await?;
-            let last = jobs.last().ok_or_else(|| no_such_chain(id))?;
+            let last = jobs.last().ok_or_else(|| match was_there {
+                true => gone(&what, Kind::NoSuchChain),
+                false => no_such_chain(id),
+            })?;
             if last.state.is_final() && last.state != State::Continued {
                 return self.job(last.id).await;
             }
+            was_there = true;
             patience.wait(&what, last.state).await?;
         }
     }
@@ -90,6 +95,7 @@ pub(super) fn no_such_chain(id: ChainId) -> Error {
     let error = Error::usage(format!("there is no chain {id}"));
     error.kind(Kind::NoSuchChain).hint(
         "a chain is named by its first job: `hardstop chain list` shows the newest, `hardstop job \
-         show` a job's chain; is --database-url the right one?",
+         show` a job's chain; where its type has `keep = \"failures\"`, a job that completes leaves nothing; is \
+         --database-url the right one?",
     )
 }

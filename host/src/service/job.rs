@@ -73,12 +73,17 @@ impl Service {
     pub async fn wait_job(&self, id: JobId, timeout: Option<Duration>) -> Result<JobDetail, Error> {
         let mut patience = Patience::new(timeout);
         let what = format!("job {id}");
+        let mut job = self.job(id).await?;
         loop {
-            let job = self.job(id).await?;
             if job.summary.state.is_final() {
                 return Ok(job);
             }
             patience.wait(&what, job.summary.state).await?;
+            job = self
+                .store
+                .job(id)
+                .await?
+                .ok_or_else(|| gone(&what, Kind::NoSuchJob))?;
         }
     }
 
@@ -129,5 +134,17 @@ impl Service {
 pub(super) fn no_such_job(id: JobId) -> Error {
     Error::usage(format!("there is no job {id}"))
         .kind(Kind::NoSuchJob)
-        .hint("`hardstop job list` shows the newest; is --database-url the right one?")
+        .hint(
+            "`hardstop job list` shows the newest; where its type has `keep = \"failures\"`, a job that completes \
+             leaves nothing; is --database-url the right one?",
+        )
+}
+
+/// Says that what was waited for is not there any more.
+pub(super) fn gone(what: &str, kind: Kind) -> Error {
+    Error::failed(format!(
+        "{what} is gone: it completed, where its type has `keep = \"failures\"`, or somebody deleted it"
+    ))
+    .kind(kind)
+    .hint("what such a job comes to can only be had from what its handler does, and from events")
 }

@@ -2,8 +2,8 @@
 
 use hardstop_domain::profile::{Distribution, distributions};
 use hardstop_domain::{
-    Capabilities, DeploymentId, Digest, Files, Limits, QuarantinePolicy, RetryPolicy, SnoozePolicy,
-    Timestamp, TypeName, job_type::External,
+    Capabilities, DeploymentId, Digest, Files, Keep, Limits, QuarantinePolicy, RetryPolicy,
+    SnoozePolicy, Timestamp, TypeName, job_type::External,
 };
 use hardstop_store::{ActiveType, Canary, Pause, Quarantine, UsageSample};
 use schemars::JsonSchema;
@@ -43,6 +43,8 @@ pub struct TypeView {
     pub quarantine: Option<Quarantine>,
     /// What is tried beside what is in force.
     pub canary: Option<CanaryView>,
+    /// Which of its final jobs stay in the store.
+    pub keep: Keep,
     /// What its handlers may reach.
     pub capabilities: Capabilities,
     /// The read-only files that its attempts see.
@@ -123,6 +125,7 @@ impl TypeView {
                 canary,
                 usage: None,
             }),
+            keep: spec.keep,
             capabilities: spec.capabilities.clone(),
             files: spec.files.clone(),
             input_schema: schema(&spec.input_schema),

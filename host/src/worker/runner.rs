@@ -307,6 +307,7 @@ fn settle(
         children: report.children,
         lineage: job.lineage,
         descendants_max,
+        keep: spec.keep,
     };
     Ended {
         settlement,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hardstop_domain::{
-    ChainId, Failure, JobId, LeaseToken, Lineage, NewJob, Next, OutcomeKind, Usage,
+    ChainId, Failure, JobId, Keep, LeaseToken, Lineage, NewJob, Next, OutcomeKind, Usage,
 };
 use hardstop_store::{Settled, Settlement, StoreError};
 use tokio::sync::mpsc;
@@ -73,6 +73,7 @@ pub fn release(job: JobId, token: LeaseToken, why: &str) -> Settlement {
         children: Vec::new(),
         lineage: Lineage::root(ChainId(job.0)),
         descendants_max: 0,
+        keep: Keep::All,
     }
 }
 
@@ -360,6 +361,7 @@ mod tests {
             children: Vec::new(),
             lineage: Lineage::root(ChainId(Uuid::nil())),
             descendants_max: 0,
+            keep: Keep::All,
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use hardstop::Config;
+use hardstop_domain::Keep;
 use hardstop_sandbox::Sandbox;
 use serde_json::{Map, Value, json};
 
@@ -15,11 +16,16 @@ use crate::scenario::{Measure, Scenario};
 use crate::site::{self, Site};
 
 /// Measures of one scenario divided by those of another, where both are measured in one run.
-const RATIOS: [(&str, Part, Part); 2] = [
+const RATIOS: [(&str, Part, Part); 3] = [
     (
         "drain_of_statements",
         ("drain", "jobs_per_s"),
         ("statements", "jobs_per_s"),
+    ),
+    (
+        "drain_no_history_of_drain",
+        ("drain_no_history", "jobs_per_s"),
+        ("drain", "jobs_per_s"),
     ),
     (
         "drain_handlers_of_drain",
@@ -59,7 +65,13 @@ impl Bench {
 
     /// A new database with everything deployed.
     pub async fn site(&self) -> Result<Site> {
-        Site::new(self.server.database().await?, &self.config, &self.sandbox).await
+        self.site_keeping(Keep::All).await
+    }
+
+    /// The same, with types of which these jobs are kept.
+    pub async fn site_keeping(&self, keep: Keep) -> Result<Site> {
+        let database = self.server.database().await?;
+        Site::new(database, &self.config, &self.sandbox, keep).await
     }
 
     /// Random numbers that are the same in each run of one seed.

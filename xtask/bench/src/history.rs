@@ -10,7 +10,7 @@ use hardstop::service::{PauseRequest, ScheduleRequest};
 use hardstop::{Service, StartRequest};
 use hardstop_domain::job::NewJob;
 use hardstop_domain::{
-    Dedup, DedupScope, Failure, JobId, LeaseToken, LimitsPatch, LogEntry, LogLevel, Next,
+    Dedup, DedupScope, Failure, JobId, Keep, LeaseToken, LimitsPatch, LogEntry, LogLevel, Next,
     OnBlockerFailure, OutcomeKind, SessionId, Statistic, Timestamp, TypeId, TypeName, Usage,
 };
 use hardstop_store::{
@@ -169,6 +169,7 @@ impl<'a> History<'a> {
             children: Vec::new(),
             lineage: job.lineage,
             descendants_max: 0,
+            keep: Keep::All,
         }
     }
 

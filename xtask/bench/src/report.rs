@@ -31,6 +31,7 @@ const FIGURES: [Figure; 5] = [
         "Jobs a second",
         &[
             ("drain", "jobs_per_s"),
+            ("drain_no_history", "jobs_per_s"),
             ("drain_handlers", "jobs_per_s"),
             ("chains", "jobs_per_s"),
             ("fan_in", "jobs_per_s"),
@@ -53,6 +54,7 @@ const FIGURES: [Figure; 5] = [
         "Ratios: 1 is as fast as what it is compared with",
         &[
             ("ratios", "drain_of_statements"),
+            ("ratios", "drain_no_history_of_drain"),
             ("ratios", "drain_handlers_of_drain"),
             ("start_single", "ratio_to_insert"),
             ("backlog", "ratio"),

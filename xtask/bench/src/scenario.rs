@@ -64,6 +64,8 @@ pub enum Scenario {
     Drain,
     /// The same claims and settlements alone, in batches of 500, without a worker and a guest: jobs a second.
     Statements,
+    /// Draining no-op jobs of a type with `keep = "failures"`, of which nothing is left.
+    DrainNoHistory,
     /// Draining jobs of small real handlers: orders added up, 10 KiB hashed, orders written out.
     DrainHandlers,
     /// An idle worker, one job: from the start call's beginning to the handler's entry, milliseconds.
@@ -114,7 +116,9 @@ impl Scenario {
     /// that they can be compared.
     pub fn group(self) -> Option<&'static str> {
         match self {
-            Self::Drain | Self::Statements | Self::DrainHandlers => Some("drain"),
+            Self::Drain | Self::Statements | Self::DrainNoHistory | Self::DrainHandlers => {
+                Some("drain")
+            }
             _ => None,
         }
     }
@@ -134,6 +138,7 @@ impl Scenario {
             Self::StartSingle
                 | Self::StartBatch100
                 | Self::Drain
+                | Self::DrainNoHistory
                 | Self::Statements
                 | Self::Pickup
                 | Self::Chains
@@ -158,6 +163,7 @@ impl Scenario {
             Self::StartBatch100 => Box::new(start::Batches::open(bench, 100).await?),
             Self::StartBatch1000 => Box::new(start::Batches::open(bench, 1_000).await?),
             Self::Drain => Box::new(drain::Drain::open(bench, Work::Noop).await?),
+            Self::DrainNoHistory => Box::new(drain::Drain::open(bench, Work::NoopNotKept).await?),
             Self::DrainHandlers => Box::new(drain::Drain::open(bench, Work::Handlers).await?),
             Self::Statements => Box::new(statement::Statements::open(bench).await?),
             Self::Pickup => Box::new(pickup::Pickup::open(bench).await?),

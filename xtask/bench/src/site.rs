@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use hardstop::deploy::{self, ManifestFile};
 use hardstop::telemetry::Telemetry;
 use hardstop::{Config, Loader, Service, StartRequest, Worker};
-use hardstop_domain::{ChainId, JobId, State, TypeId};
+use hardstop_domain::{ChainId, JobId, Keep, State, TypeId};
 use hardstop_sandbox::Sandbox;
 use hardstop_store::{ConnectOptions, JOB_QUERY_LIMIT_MAX, JobQuery, JobSummary, Store};
 use tokio::sync::oneshot;
@@ -46,12 +46,20 @@ pub struct Site {
 }
 
 impl Site {
-    /// Migrates the database and deploys the component.
-    pub async fn new(database: Database, config: &Config, sandbox: &Sandbox) -> Result<Self> {
+    /// Migrates the database and deploys the component, with types of which these jobs are kept.
+    pub async fn new(
+        database: Database,
+        config: &Config,
+        sandbox: &Sandbox,
+        keep: Keep,
+    ) -> Result<Self> {
         let site = Self::open(database, config, sandbox).await?;
         site.store.migrate().await?;
         let (file, bytes) = component(config)?;
-        let verified = deploy::verify(&file, Some(bytes), sandbox, config).await?;
+        let mut verified = deploy::verify(&file, Some(bytes), sandbox, config).await?;
+        for spec in &mut verified.types {
+            spec.keep = keep;
+        }
         site.service.deploy(verified).await?;
         Ok(site)
     }
@@ -189,6 +197,22 @@ impl Site {
         match (self.tally() - before).fault(wanted) {
             None => Ok(()),
             Some(fault) => bail!("{fault}"),
+        }
+    }
+
+    /// Fails where any job is there.
+    pub async fn check_none_left(&self) -> Result<()> {
+        let query = JobQuery {
+            limit: 1,
+            ..JobQuery::default()
+        };
+        match self.service.jobs(&query).await?.first() {
+            None => Ok(()),
+            Some(job) => bail!(
+                "job {} is {}, and nothing was to be left of it",
+                job.id,
+                job.state
+            ),
         }
     }
 

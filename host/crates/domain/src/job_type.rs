@@ -115,6 +115,9 @@ pub struct TypeSpec {
     /// When a component that ends badly is kept from running.
     #[serde(default)]
     pub quarantine: QuarantinePolicy,
+    /// Which of its final jobs stay in the store.
+    #[serde(default, skip_serializing_if = "Keep::is_all")]
+    pub keep: Keep,
     /// What handlers may reach.
     pub capabilities: Capabilities,
     /// How its component is started, where that is a WASI command. None: it exports a handler.
@@ -123,6 +126,26 @@ pub struct TypeSpec {
     /// The read-only files that its attempts see.
     #[serde(default, skip_serializing_if = "Files::is_empty")]
     pub files: Files,
+}
+
+/// Which final jobs of a type stay in the store, for as long as its retention says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that went wrong at some time, or that others refer to. A job leaves nothing where its first attempt
+    /// completes it, it is the only one of its chain, its chain has no key, it waited for no other and none waits for it,
+    /// and it started none.
+    Failures,
+}
+
+impl Keep {
+    /// Whether it is what it is where a manifest says nothing.
+    pub fn is_all(&self) -> bool {
+        *self == Self::All
+    }
 }
 
 /// What a deployment says of a type without a handler, whose jobs somebody outside completes.
@@ -153,6 +176,7 @@ impl TypeSpec {
             retry: RetryPolicy::default(),
             snooze: SnoozePolicy::default(),
             quarantine: QuarantinePolicy::default(),
+            keep: Keep::default(),
             capabilities: Capabilities::default(),
             command: None,
             files: Files::new(),

@@ -40,7 +40,7 @@ pub use id::{
     TokenId, TypeId,
 };
 pub use job::{Dedup, DedupScope, Lineage, NewChain, NewJob, OnBlockerFailure, State};
-pub use job_type::{External, TypeName, TypeSpec};
+pub use job_type::{External, Keep, TypeName, TypeSpec};
 pub use limit::{LimitName, Limits, LimitsPatch};
 pub use outcome::{
     Failure, LimitHit, LogEntry, LogLevel, Outcome, OutcomeKind, Report, Usage, UsageDetail,

@@ -221,6 +221,8 @@ pub(crate) struct FinishRow {
     pub(crate) usage: Option<UsageRow>,
     /// The deployment that its last attempt ran.
     pub(crate) deployment: Option<Uuid>,
+    /// Whether it stays as a final row in any case, and not only where something refers to it.
+    pub(crate) kept: bool,
 }
 
 impl FinishRow {
@@ -243,6 +245,7 @@ impl FinishRow {
             continued_to: None,
             usage: None,
             deployment: None,
+            kept: true,
         })
     }
 }

@@ -560,6 +560,7 @@ pub fn settlement(job: &ClaimedJob, next: Next) -> Settlement {
         children: Vec::new(),
         lineage: job.lineage,
         descendants_max: 1_000,
+        keep: Keep::All,
     }
 }
 

@@ -86,6 +86,7 @@ fn both_databases_have_the_same_files() {
             "checkpoint",
             "claimable",
             "data_version",
+            "drop",
             "drop_day",
             "empty",
             "finishing",
@@ -204,7 +205,7 @@ async fn populate(db: &Fixture) {
 }
 
 /// The hot files, the index that each must use on `job_live`, and values for a plan of its own.
-const HOT: [(&str, &str, &str); 19] = [
+const HOT: [(&str, &str, &str); 20] = [
     (
         "claim",
         "job_live_ready",
@@ -212,6 +213,7 @@ const HOT: [(&str, &str, &str); 19] = [
          '{NULL,00000000-0000-0000-0000-000000000001,NULL}'",
     ),
     ("finish", "job_live_pkey", FINISH),
+    ("gone", "job_live_pkey", ONE),
     (
         "requeue",
         "job_live_pkey",
@@ -277,7 +279,8 @@ const LARGE: [&str; 5] = [
 ];
 
 const FINISH: &str = "'{00000000-0000-0000-0000-000000000001}', '{1}', '{1}', '{10}', '{1}', '{x}', '{x}', '{x}', \
-    '{00000000-0000-0000-0000-000000000001}', '{1}', '{1}', '{1}', '{1}', '{1}', '{1}', '{1}', '{NULL}', '{NULL}'";
+    '{00000000-0000-0000-0000-000000000001}', '{1}', '{1}', '{1}', '{1}', '{1}', '{1}', '{1}', '{NULL}', '{NULL}', \
+    '{true}'";
 
 #[tokio::test]
 async fn postgres_plans_use_their_indexes() {

@@ -17,9 +17,9 @@ use hardstop_domain::{
 pub struct Model {
     /// The database's clock: microseconds. Whoever drives the model moves it, and never back.
     pub now: i64,
-    /// Every job that was ever created.
+    /// Every job that was ever created, but for those that left nothing.
     pub jobs: BTreeMap<JobId, Job>,
-    /// Every chain that was ever started.
+    /// Every chain that was ever started, but for theirs.
     pub chains: BTreeMap<ChainId, Chain>,
     /// Every session that was ever opened.
     pub sessions: BTreeMap<SessionId, Session>,

@@ -1,9 +1,9 @@
 //! Writing what attempts came to.
 
-use hardstop_domain::{JobId, Next, State, TypeName};
+use hardstop_domain::{ChainId, JobId, Keep, Next, State, TypeName};
 use hardstop_store::{Settled, Settlement};
 
-use super::Model;
+use super::{Job, Model};
 
 impl Model {
     /// Writes settlements. Answers in the order of the batch.
@@ -32,7 +32,9 @@ impl Model {
         let key = (one.job, one.token);
         let holds = |job: &super::Job| job.token == Some(one.token);
         if !self.jobs.get(&one.job).is_some_and(holds) {
-            return match self.settled.contains(&key) {
+            // Of a job that left nothing only the settlement is known that may leave nothing.
+            let is_known = self.jobs.contains_key(&one.job) || may_drop(one);
+            return match self.settled.contains(&key) && is_known {
                 true => Settled::Written,
                 false => Settled::Stale,
             };
@@ -49,6 +51,9 @@ impl Model {
             Next::Complete { output } => {
                 self.job_mut(one.job).output = Some(output.clone());
                 self.finish(one.job, State::Completed, one.outcome);
+                if may_drop(one) {
+                    self.drop_alone(one.job);
+                }
             }
             Next::Continue { job } => {
                 self.job_mut(one.job).continued_to = Some(job.id);
@@ -95,6 +100,18 @@ impl Model {
         Settled::Written
     }
 
+    /// Leaves nothing of a job to which nothing refers.
+    fn drop_alone(&mut self, id: JobId) {
+        let job = &self.jobs[&id];
+        let chain = &self.chains[&job.chain];
+        let is_alone = chain.jobs.len() == 1 && chain.key.is_none() && job.blockers.is_empty();
+        let waits = |other: &Job| other.blockers.iter().any(|it| it.chain == job.chain);
+        if job.run == 1 && is_alone && !self.jobs.values().any(waits) {
+            self.chains.remove(&ChainId(id.0));
+            self.jobs.remove(&id);
+        }
+    }
+
     fn start_children(&mut self, one: &Settlement) {
         let started = self.deduplicate(&one.children);
         for (child, started) in one.children.iter().zip(started) {
@@ -132,4 +149,10 @@ impl Model {
             _ => State::Scheduled,
         };
     }
+}
+
+/// Whether a settlement may leave nothing of its job.
+fn may_drop(one: &Settlement) -> bool {
+    let completes = matches!(one.next, Next::Complete { .. });
+    completes && one.children.is_empty() && one.keep == Keep::Failures
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use async_trait::async_trait;
 use hardstop::StartRequest;
+use hardstop_domain::Keep;
 use serde_json::{Map, Value, json};
 
 use super::Measure;
@@ -39,6 +40,8 @@ pub async fn drain(
 pub enum Work {
     /// Nothing.
     Noop,
+    /// Nothing, and nothing is left of them.
+    NoopNotKept,
     /// One in three adds up an order, one hashes 10 KiB, and one writes orders out as a text.
     Handlers,
 }
@@ -53,8 +56,12 @@ pub struct Drain {
 
 impl Drain {
     pub async fn open(bench: &Bench, work: Work) -> Result<Self> {
+        let keep = match work {
+            Work::NoopNotKept => Keep::Failures,
+            Work::Noop | Work::Handlers => Keep::All,
+        };
         Ok(Self {
-            site: bench.site().await?,
+            site: bench.site_keeping(keep).await?,
             work,
             jobs: bench.args.jobs,
             random: bench.random(),
@@ -63,7 +70,7 @@ impl Drain {
 
     fn requests(&mut self) -> Vec<StartRequest> {
         match self.work {
-            Work::Noop => noops(self.jobs),
+            Work::Noop | Work::NoopNotKept => noops(self.jobs),
             Work::Handlers => (0..self.jobs)
                 .map(|n| handler(n, &mut self.random))
                 .collect(),
@@ -77,7 +84,10 @@ impl Measure for Drain {
         let requests = self.requests();
         let mut figures = drain(&self.site, requests, &[]).await?;
         figures.push(figure("rss_mib", resident_bytes() / f64::from(1 << 20)));
-        self.site.check_completed(self.jobs as usize).await?;
+        match self.work {
+            Work::NoopNotKept => self.site.check_none_left().await?,
+            Work::Noop | Work::Handlers => self.site.check_completed(self.jobs as usize).await?,
+        }
         Ok(figures)
     }
 

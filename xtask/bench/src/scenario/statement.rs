@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use async_trait::async_trait;
-use hardstop_domain::{LeaseToken, Next, OutcomeKind, SessionId, TypeId, Usage};
+use hardstop_domain::{Keep, LeaseToken, Next, OutcomeKind, SessionId, TypeId, Usage};
 use hardstop_store::{ClaimRequest, ClaimedJob, Settled, Settlement};
 use serde_json::{Map, Value};
 
@@ -80,6 +80,7 @@ fn completed(job: &ClaimedJob) -> Settlement {
         children: Vec::new(),
         lineage: job.lineage,
         descendants_max: 0,
+        keep: Keep::All,
     }
 }
 

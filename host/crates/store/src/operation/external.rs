@@ -64,6 +64,7 @@ impl CompleteExternal {
             continued_to: None,
             usage: None,
             deployment: None,
+            kept: true,
         };
         let mut next = None;
         let finish = match outcome {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use hardstop_domain::{ChainId, JobId, LeaseToken, Lineage, Next, State, TypeName};
+use hardstop_domain::{ChainId, JobId, Keep, LeaseToken, Lineage, Next, State, TypeName};
 
 use super::continuation::{Continuation, check_graph};
 use super::enqueue::{NewRow, TypeIds, create};
@@ -142,6 +142,11 @@ impl Planned {
         }
     }
 
+    /// Whether its job may leave nothing behind.
+    fn may_drop(&self) -> bool {
+        matches!(&self.change, Change::Finish(row) if !row.kept)
+    }
+
     /// The rows that stand only if the job still carried the lease.
     fn follow(&self, held: &Held, attempts: &mut Vec<AttemptRow>, jobs: &mut Vec<NewRow>) {
         if let Some(draft) = &self.attempt {
@@ -180,6 +185,7 @@ fn change(settlement: &Settlement) -> Result<Change, String> {
             continued_to: None,
             usage: Some(UsageRow::from(&settlement.usage)),
             deployment: settlement.deployment.map(|id| id.0),
+            kept: true,
         })
     };
     let requeue = |delay_ms: Option<u64>, attempt_change, snoozes_change| {
@@ -198,6 +204,7 @@ fn change(settlement: &Settlement) -> Result<Change, String> {
             Change::Finish(FinishRow {
                 output: Some(output.clone()),
                 log: log_json(&settlement.log)?,
+                kept: settlement.keep == Keep::All || !settlement.children.is_empty(),
                 ..finish(State::Completed)?
             })
         }
@@ -315,8 +322,14 @@ impl Operation for Settle {
 
         let leases: Vec<_> = missed.iter().map(|(_, p)| (p.job, p.token)).collect();
         let before: HashSet<_> = tx.settled(&leases).await?.into_iter().collect();
+        // A job that left nothing was ended by its first lease, for it has an attempt on record, or a final row, where another
+        // had it.
+        let unkept = missed.iter().filter(|(_, p)| p.may_drop());
+        let unkept: Vec<JobId> = unkept.map(|(_, p)| p.job).collect();
+        let gone: HashSet<_> = tx.gone(&unkept).await?.into_iter().collect();
         for (index, planned) in missed {
-            let written = before.contains(&(planned.job, planned.token));
+            let written = before.contains(&(planned.job, planned.token))
+                || planned.may_drop() && gone.contains(&planned.job);
             // Whoever wrote it may have died before it could wake anybody.
             aftermath.ready |= written && planned.makes_ready();
             aftermath.closed |= written;

@@ -20,8 +20,9 @@ use std::time::Duration;
 
 use hardstop_domain::outcome::Progress;
 use hardstop_domain::{
-    ChainId, DeploymentId, Digest, Failure, JobId, LeaseToken, LimitsPatch, Lineage, LogEntry,
-    NewChain, Next, OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec, Usage,
+    ChainId, DeploymentId, Digest, Failure, JobId, Keep, LeaseToken, LimitsPatch, Lineage,
+    LogEntry, NewChain, Next, OutcomeKind, SessionId, State, Timestamp, TypeId, TypeName, TypeSpec,
+    Usage,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -271,6 +272,8 @@ pub struct Settlement {
     pub lineage: Lineage,
     /// The most descendants that the root chain may have with these children.
     pub descendants_max: u64,
+    /// Which final jobs of its type stay in the store.
+    pub keep: Keep,
 }
 
 /// What the store made of a settlement.

@@ -73,6 +73,8 @@ pub(crate) trait Transaction:
         &mut self,
         leases: &[(JobId, LeaseToken)],
     ) -> Result<Vec<(JobId, LeaseToken)>, StoreError>;
+    /// Those of these jobs that are neither live nor final.
+    async fn gone(&mut self, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError>;
 
     async fn open_session(
         &mut self,

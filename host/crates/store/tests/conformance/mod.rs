@@ -13,6 +13,7 @@ mod deployment;
 mod enqueue;
 mod explain;
 mod external;
+mod keep;
 mod lineage;
 mod listener;
 mod migrate;
@@ -189,6 +190,17 @@ suite! {
         is_refused_to_a_session_that_ended,
         gives_nothing_to_a_session_that_expired,
         takes_a_type_named_twice_once,
+    }
+    keep {
+        a_job_completed_at_once_leaves_nothing,
+        its_payload_goes_with_it_or_with_its_day,
+        its_end_is_told,
+        failures_stay,
+        one_that_was_given_back_stays,
+        one_for_which_others_wait_stays,
+        one_with_a_key_stays,
+        jobs_of_longer_chains_stay,
+        one_that_starts_others_stays_and_they_need_not,
     }
     settle {
         a_completion_closes_the_chain,

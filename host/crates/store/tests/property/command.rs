@@ -51,7 +51,8 @@ pub enum Flaw {
 
 #[derive(Debug, Clone)]
 pub enum Ending {
-    Complete(Vec<Start>),
+    /// Starts children, and says whether its type keeps all final jobs.
+    Complete(Vec<Start>, Keep),
     Continue(Start),
     Retry(bool),
     Snooze(bool),
@@ -96,6 +97,7 @@ pub struct End {
     pub next: Next,
     pub children: Vec<NewChain>,
     pub descendants_max: u64,
+    pub keep: Keep,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -175,7 +177,10 @@ fn start() -> impl Strategy<Value = Start> {
 
 fn ending() -> impl Strategy<Value = Ending> {
     prop_oneof![
-        6 => prop::collection::vec(start(), 0..3).prop_map(Ending::Complete),
+        6 => (
+            prop::collection::vec(start(), 0..3),
+            prop_oneof![Just(Keep::All), Just(Keep::Failures)]
+        ).prop_map(|(children, keep)| Ending::Complete(children, keep)),
         4 => start().prop_map(Ending::Continue),
         2 => any::<bool>().prop_map(Ending::Retry),
         1 => any::<bool>().prop_map(Ending::Snooze),
@@ -372,8 +377,10 @@ impl Resolver {
         let output = format!("{}", self.ids);
         let mut children = Vec::new();
         let mut descendants_max = 1_000;
+        let mut keep = Keep::All;
         let next = match ending {
-            Ending::Complete(starts) => {
+            Ending::Complete(starts, its_keep) => {
+                keep = *its_keep;
                 children = starts.iter().map(|s| self.new_chain(s).0).collect();
                 Next::Complete { output }
             }
@@ -409,6 +416,7 @@ impl Resolver {
             next,
             children,
             descendants_max,
+            keep,
         }
     }
 }

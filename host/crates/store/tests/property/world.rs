@@ -353,6 +353,7 @@ impl World {
         Settlement {
             children: end.children.clone(),
             descendants_max: end.descendants_max,
+            keep: end.keep,
             ..settlement(&job, end.next.clone())
         }
     }

@@ -1,4 +1,5 @@
--- Moves jobs to their final row, where they still carry the lease named (`held`; null: a queued job). Where that
+-- Moves jobs to their final row, where they still carry the lease named (`held`; null: a queued job). One that is not kept
+-- leaves only its payload, which goes with its day. Where that
 -- closes a chain, the chain's key is free, and that jobs wait for it is put on record for those who tell them.
 -- Events are written for the subscriptions that want them, which are looked at once for the whole batch.
 -- One statement, so that a batch of plain completions is one round trip and one commit.
@@ -7,17 +8,20 @@ WITH finished AS (
     USING unnest(
         $1::uuid[], $2::int8[], $3::int8[], $4::int2[], $5::int2[], $6::text[], $7::text[], $8::text[], $9::uuid[],
         $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::int8[], $16::int8[], $17::text[],
-        $18::uuid[]
+        $18::uuid[], $19::bool[]
     ) AS f (
         id, held, token, state, outcome, output, failure, log, continued_to,
-        wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, deployment
+        wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, deployment,
+        kept
     )
     WHERE j.id = f.id AND j.lease_token IS NOT DISTINCT FROM f.held
     RETURNING j.id, j.chain_id, f.token AS lease_token, f.continued_to, j.created_at, j.due_at, j.claimed_at,
               f.wall_us, f.cpu_us, f.fuel, f.memory_bytes_peak, f.output_bytes, f.log_bytes, f.log_bytes_dropped,
               f.usage_detail, f.deployment,
               j.type_id, j.run, j.snoozes, j.attempt, j.rescues, j.priority, f.state, f.outcome,
-              f.output, f.failure, f.log, j.blocking, j.keyed
+              f.output, f.failure, f.log, j.blocking, j.keyed,
+              -- What nobody can ask for leaves no final row: no attempt of before, no other job, and no key refers to it.
+              f.kept OR j.run > 1 OR j.chain_id <> j.id OR j.blocking OR j.keyed OR j.blockers > 0 AS stays
 ), done AS (
     INSERT INTO hardstop.job_done (
         id, chain_id, lease_token, continued_to, created_at, due_at, started_at,
@@ -28,6 +32,7 @@ WITH finished AS (
            wall_us, cpu_us, fuel, memory_bytes_peak, output_bytes, log_bytes, log_bytes_dropped, usage_detail, deployment,
            type_id, run, snoozes, attempt, rescues, priority, state, outcome, output, failure, log
     FROM finished
+    WHERE stays
 ), closed AS (
     INSERT INTO hardstop.closure (chain_id, job_id, state)
     SELECT chain_id, id, state FROM finished WHERE blocking AND state <> 11

@@ -206,6 +206,7 @@ impl Transaction for PgTransaction<'_> {
             .bind(usage(rows, |usage| usage.log_bytes_dropped))
             .bind(column(rows, |row| row.usage.as_ref()?.detail.as_deref()))
             .bind(column(rows, |row| row.deployment))
+            .bind(column(rows, |row| row.kept))
             .fetch_all(&mut *self.0)
             .await?;
         all(&rows, view::held)
@@ -265,6 +266,17 @@ impl Transaction for PgTransaction<'_> {
             .fetch_all(&mut *self.0)
             .await?;
         all(&rows, view::lease)
+    }
+
+    async fn gone(&mut self, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sql!(self.1, "gone")
+            .bind(column(jobs, |job| job.0))
+            .fetch_all(&mut *self.0)
+            .await?;
+        all(&rows, |row| row.uuid("id").map(JobId))
     }
 
     async fn open_session(

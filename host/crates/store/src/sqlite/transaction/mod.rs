@@ -151,6 +151,13 @@ impl SqliteTransaction<'_> {
     }
 }
 
+/// Whether a job that was read as a live one leaves a final row. What nobody can ask for leaves none: no attempt of before, no
+/// other job, and no key refers to it.
+fn stays(held: &Held, live: &impl View, end: &FinishRow) -> Result<bool, StoreError> {
+    let is_alone = held.chain_id.0 == held.id.0 && live.int::<i32>("blockers")? == 0;
+    Ok(end.kept || held.run > 1 || !is_alone || held.blocking || held.keyed)
+}
+
 /// The final row of a job that was read as a live one.
 fn final_row(
     held: &Held,
@@ -324,7 +331,7 @@ impl Transaction for SqliteTransaction<'_> {
         let mut ends: HashMap<JobId, &FinishRow> =
             rows.iter().map(|row| (JobId(row.id), *row)).collect();
         let mut finished = Vec::with_capacity(found.len());
-        let mut done = Vec::with_capacity(found.len());
+        let (mut done, mut dropped) = (Vec::with_capacity(found.len()), Vec::new());
         for row in &found {
             let held = view::held(row)?;
             // A job that is named twice ends once.
@@ -333,13 +340,19 @@ impl Transaction for SqliteTransaction<'_> {
             };
             let (type_id, state) = counted(row)?;
             self.counts.add(type_id, state, -1);
-            if let Some(state) = State::from_code(end.state) {
-                self.counts.add(type_id, state, 1);
+            match stays(&held, row, end)? {
+                true => {
+                    if let Some(state) = State::from_code(end.state) {
+                        self.counts.add(type_id, state, 1);
+                    }
+                    done.push(final_row(&held, row, end, self.now)?);
+                }
+                false => dropped.push(values![end.id]),
             }
-            done.push(final_row(&held, row, end, self.now)?);
             finished.push((held, end));
         }
         sql!("finish").for_each(done, &mut self.connection).await?;
+        sql!("drop").for_each(dropped, &mut self.connection).await?;
         self.close_chains(&finished).await?;
         self.tell(&finished).await?;
         Ok(finished.into_iter().map(|(held, _)| held).collect())
@@ -395,6 +408,17 @@ impl Transaction for SqliteTransaction<'_> {
             .fetch_all(&mut self.connection)
             .await?;
         all(&rows, view::lease)
+    }
+
+    async fn gone(&mut self, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sql!("gone")
+            .bind(hex_list(jobs.iter().map(|job| job.0))?)
+            .fetch_all(&mut self.connection)
+            .await?;
+        all(&rows, |row| row.uuid("id").map(JobId))
     }
 
     async fn open_session(
