@@ -369,6 +369,20 @@ async fn sqlite_plans_use_their_indexes() {
                 "{name} sorts the backlog\n{plan}"
             );
         }
+        // A statement that is run for each job makes no table in memory.
+        for name in ["insert", "ready", "claim", "finishing", "finish", "drop"] {
+            for statement in statements(&files[name]) {
+                let explain = AssertSqlSafe(format!("EXPLAIN {statement}"));
+                let rows = sqlx::query(explain).fetch_all(&mut connection).await;
+                let opcodes: Vec<String> =
+                    rows.unwrap().iter().map(|row| row.get("opcode")).collect();
+                assert!(opcodes.len() > 5, "{name}: {opcodes:?}");
+                assert!(
+                    !opcodes.contains(&"OpenEphemeral".to_owned()),
+                    "{name} makes a table:\n{statement}"
+                );
+            }
+        }
         connection.close().await.unwrap();
     })
     .await;

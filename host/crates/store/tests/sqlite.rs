@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hardstop_domain::*;
 use hardstop_store::*;
-use sqlx::{Connection, Executor, SqliteConnection};
+use sqlx::{Connection, Executor, Row, SqliteConnection};
 
 use crate::fixture::*;
 
@@ -239,4 +239,95 @@ async fn subscriptions_and_their_events_outlive_the_tables_that_they_were_in() {
             .unwrap();
     assert_eq!(kept, ("s".to_owned(), 15, 1, 2));
     connection.close().await.unwrap();
+}
+
+/// Migrations in order: those before this one, and this one.
+fn migrations(name: &str) -> (Vec<String>, String) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../migrations/sqlite");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let is_before = |path: &&std::path::PathBuf| path.file_stem().unwrap() != name;
+    let before: Vec<_> = files.iter().take_while(is_before).collect();
+    let read = |path: &std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+    (
+        before.iter().map(|path| read(path)).collect(),
+        read(&files[before.len()]),
+    )
+}
+
+#[tokio::test]
+async fn checks_became_comparisons_and_refuse_what_they_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("old.db").display());
+    let options: sqlx::sqlite::SqliteConnectOptions = url.parse().unwrap();
+    let options = options.create_if_missing(true);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let (before, migration) = migrations("20261122050000_plain_checks");
+    let run = async |connection: &mut SqliteConnection, sql: &str| {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        sqlx::raw_sql(sql).execute(connection).await
+    };
+    for sql in before {
+        run(&mut connection, &sql).await.unwrap();
+    }
+    run(
+        &mut connection,
+        "INSERT INTO job_live (id, chain_id, created_at, due_at, type_id, priority, state) \
+         VALUES (zeroblob(16), zeroblob(16), 1, 2, 3, 4, 4);
+         INSERT INTO job_done (id, chain_id, created_at, due_at, finished_at, type_id, run, snoozes, attempt, rescues, priority, \
+         state, outcome) VALUES (zeroblob(16), zeroblob(16), 1, 2, 3, 4, 1, 0, 1, 0, 0, 12, 1);
+         INSERT INTO closure (chain_id, job_id, state, created_at) VALUES (zeroblob(16), zeroblob(16), 12, 1);
+         INSERT INTO delivery (subscription, kind, at, type_id) VALUES (zeroblob(16), 64, 10, 11)",
+    )
+    .await
+    .unwrap();
+    // It has read the tables as they were.
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    let states = "SELECT (SELECT state FROM job_live), (SELECT state FROM job_done), (SELECT state FROM closure), \
+                  (SELECT kind FROM delivery)";
+    let seen: (i64, i64, i64, i64) = sqlx::query_as(states).fetch_one(&mut other).await.unwrap();
+    assert_eq!(seen, (4, 12, 12, 64));
+
+    let sql = format!("BEGIN IMMEDIATE;\n{migration}COMMIT");
+    run(&mut connection, &sql).await.unwrap();
+    for connection in [&mut connection, &mut other] {
+        for (table, column, good, bad) in [
+            ("job_live", "state", [3, 2], [0, 6]),
+            ("job_done", "state", [13, 12], [9, 14]),
+            ("closure", "state", [13, 12], [11, 14]),
+            ("delivery", "kind", [32, 1], [3, 128]),
+        ] {
+            let set = |value: i64| format!("UPDATE {table} SET {column} = {value}");
+            for value in good {
+                run(connection, &set(value)).await.unwrap();
+            }
+            for value in bad {
+                let error = run(connection, &set(value)).await.unwrap_err();
+                let error = error.to_string();
+                assert!(error.contains("CHECK constraint failed"), "{error}");
+            }
+        }
+        let mut opened: Vec<String> = Vec::new();
+        for sql in [
+            "EXPLAIN UPDATE job_live SET state = 2",
+            "EXPLAIN UPDATE job_done SET state = 12",
+            "EXPLAIN UPDATE closure SET state = 12",
+            "EXPLAIN UPDATE delivery SET kind = 1",
+        ] {
+            let rows = sqlx::query(sql).fetch_all(&mut *connection).await.unwrap();
+            opened.extend(rows.iter().map(|row| row.get("opcode")));
+        }
+        assert!(!opened.is_empty());
+        assert!(!opened.contains(&"OpenEphemeral".to_owned()), "{opened:?}");
+        let sound: String = sqlx::query_scalar("PRAGMA integrity_check")
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        assert_eq!(sound, "ok");
+    }
+    connection.close().await.unwrap();
+    other.close().await.unwrap();
 }
