@@ -86,6 +86,11 @@ impl Running {
         self.attempts().by_key.len()
     }
 
+    /// The lease of each.
+    pub fn leases(&self) -> Vec<LeaseToken> {
+        self.attempts().by_key.keys().map(|key| key.1).collect()
+    }
+
     /// How many there are of each type.
     pub fn count_by_type(&self) -> HashMap<TypeId, u32> {
         self.attempts().by_type.clone()

@@ -11,6 +11,7 @@ use hardstop_store::Settlement;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
+use super::running::Running;
 use super::settler::release;
 use super::{Abandoned, Shared};
 
@@ -56,6 +57,16 @@ impl Lease {
         self.lost_claims
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The leases under which the session may hold something that matters here.
+    fn in_use(&self, running: &Running, abandoned: &Abandoned) -> Vec<LeaseToken> {
+        let mut leases: Vec<LeaseToken> = running.leases();
+        leases.extend(self.lost_claims().keys());
+        leases.extend(abandoned.keys().map(|key| key.1));
+        leases.sort_unstable();
+        leases.dedup();
+        leases
     }
 
     /// What the session holds and nobody here runs or settles: it is to be given back.
@@ -110,7 +121,9 @@ pub async fn renew(shared: Arc<Shared>, host: String, mut lease: Arc<Lease>, ope
         sent_at = Instant::now();
         // The store bounds the wait. Ended from here, the call would leave its connection to a pool
         // that waits for it without a bound.
-        let beat = shared.store.heartbeat(lease.session);
+        // Whatever is noted from now on may have been claimed since.
+        let leases = lease.in_use(&shared.running, &shared.abandoned());
+        let beat = shared.store.heartbeat(lease.session, Some(&leases));
         match trusting(&shared, trusted_until, beat).await {
             Ok(heartbeat) if heartbeat.alive => {
                 for job in shared.running.reconcile(&heartbeat.held, sent_at) {
@@ -245,6 +258,23 @@ mod tests {
         assert_eq!(orphans[0].next, Next::Release);
         abandoned.insert(held[0], Instant::now());
         assert_eq!(lease.orphans(&held, &abandoned).len(), 2);
+    }
+
+    #[test]
+    fn every_lease_is_asked_for_once_under_which_something_may_be_held() {
+        let lease = Lease::new(SessionId(3));
+        let leases: Vec<LeaseToken> = (0..4).map(|_| lease.next_token()).collect();
+        let running = Running::default();
+        assert!(lease.in_use(&running, &Abandoned::new()).is_empty());
+        for (number, token) in [(1, leases[2]), (2, leases[2]), (3, leases[0])] {
+            let (stop, _) = hardstop_sandbox::StopSignal::pair();
+            let job = JobId(Uuid::from_u128(number));
+            running.add(job, token, hardstop_domain::TypeId(1), Instant::now(), stop);
+        }
+        lease.lose_claim(leases[1]);
+        let abandoned = (JobId(Uuid::from_u128(4)), leases[3]);
+        let abandoned = Abandoned::from([(abandoned, Instant::now())]);
+        assert_eq!(lease.in_use(&running, &abandoned), leases);
     }
 
     #[test]

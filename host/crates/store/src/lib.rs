@@ -149,8 +149,13 @@ pub trait Store: Send + Sync + 'static {
         types: Option<&[TypeName]>,
     ) -> Result<SessionId, StoreError>;
 
-    /// Renews the session's lease. It is the only renewal, however many jobs run.
-    async fn heartbeat(&self, session: SessionId) -> Result<Heartbeat, StoreError>;
+    /// Renews the session's lease. It is the only renewal, however many jobs run. Tells what the session holds: under `leases`,
+    /// which are some of its own, or all of it where none are named.
+    async fn heartbeat(
+        &self,
+        session: SessionId,
+        leases: Option<&[LeaseToken]>,
+    ) -> Result<Heartbeat, StoreError>;
 
     /// Ends a session: what it still holds becomes ready, uncounted.
     async fn close_session(&self, session: SessionId) -> Result<u64, StoreError>;

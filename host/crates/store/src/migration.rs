@@ -38,7 +38,8 @@ macro_rules! migrations {
             "20261122020000_chains_by_state",
             "20261122030000_live_chain",
             "20261122040000_dead_chains",
-            "20261122050000_plain_checks"
+            "20261122050000_plain_checks",
+            "20261122060000_running_by_lease"
         )
     };
     ($database:literal, $($name:literal),+) => {

@@ -358,8 +358,13 @@ impl<B: Backend> Store for SqlStore<B> {
             .await
     }
 
-    async fn heartbeat(&self, session: SessionId) -> Result<Heartbeat, StoreError> {
-        self.backend.run(Beat(session)).await
+    async fn heartbeat(
+        &self,
+        session: SessionId,
+        leases: Option<&[LeaseToken]>,
+    ) -> Result<Heartbeat, StoreError> {
+        let leases = leases.map(<[LeaseToken]>::to_vec);
+        self.backend.run(Beat { session, leases }).await
     }
 
     async fn stand(

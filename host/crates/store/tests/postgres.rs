@@ -81,7 +81,7 @@ async fn goes_on_after_its_connections_were_cut() {
         for _ in 0..3 {
             cut(&db).await;
             // What may be sent twice does not even notice.
-            assert!(db.store.heartbeat(session).await.unwrap().alive);
+            assert!(db.store.heartbeat(session, None).await.unwrap().alive);
             assert_eq!(db.settle(complete(&job)).await, Settled::Written);
             cut(&db).await;
             // A start may not be sent twice by the store; it says that it may be tried again.
@@ -286,7 +286,7 @@ async fn wait_blocked(connection: &mut PgConnection) {
 
 /// While somebody's snapshot is kept, so are the index entries of all jobs that were claimed since.
 #[tokio::test]
-async fn claims_pass_over_what_a_snapshot_keeps() {
+async fn claims_and_heartbeats_pass_over_what_a_snapshot_keeps() {
     run(Setting::Postgres, async |db: Fixture| {
         let [a] = db.deploy(["a"]).await;
         let session = db.session().await;
@@ -336,6 +336,21 @@ async fn claims_pass_over_what_a_snapshot_keeps() {
             "from the beginning {} pages, from the first job {}",
             touched[0],
             touched[1]
+        );
+
+        // What is held under a lease is found beside all that was held, and so is what nobody holds any more.
+        let lease = db.token(session).0;
+        let mut read = async |name: &str, values: String| {
+            let sql = &statements(&files("postgres")[name])[0];
+            let explain = "EXPLAIN (ANALYZE, BUFFERS, TIMING off)";
+            pages(&explained(&mut connection, explain, sql, &values).await)
+        };
+        let all = read("held", format!("({session})")).await;
+        let one = read("held_under", format!("('{{{lease}}}')")).await;
+        let lost = read("orphan", "(NULL, 100)".to_owned()).await;
+        assert!(
+            one + 100 < all && lost + 100 < all,
+            "all that a session holds {all} pages, of one lease {one}, of nobody {lost}"
         );
 
         // Whatever a claim passes over is claimed in the end: an urgent job, and one that was given back.

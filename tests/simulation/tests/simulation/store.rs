@@ -154,8 +154,19 @@ impl Store for FaultyStore {
         self.ask(Asked::Other, open, |_| false).await
     }
 
-    async fn heartbeat(&self, session: SessionId) -> Result<Heartbeat, StoreError> {
-        let beat = move |model: &mut Model| model.heartbeat(session);
+    async fn heartbeat(
+        &self,
+        session: SessionId,
+        leases: Option<&[LeaseToken]>,
+    ) -> Result<Heartbeat, StoreError> {
+        let leases = leases.map(<[LeaseToken]>::to_vec);
+        let beat = move |model: &mut Model| {
+            let mut beat = model.heartbeat(session);
+            if let Some(leases) = &leases {
+                beat.held.retain(|(_, lease)| leases.contains(lease));
+            }
+            beat
+        };
         self.ask(Asked::Other, beat, |_| false).await
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use hardstop_domain::transition::RESCUES_MAX;
-use hardstop_domain::{Failure, JobId, OutcomeKind, SessionId, State, TypeName};
+use hardstop_domain::{Failure, JobId, LeaseToken, OutcomeKind, SessionId, State, TypeName};
 
 use super::unblock::{Aftermath, closes};
 use super::{Mode, Operation, unwritable};
@@ -97,7 +97,11 @@ fn in_turns(request: &ClaimRequest, mut jobs: Vec<ClaimedJob>) -> Vec<ClaimedJob
 }
 
 /// Renews a session's lease.
-pub(crate) struct Beat(pub(crate) SessionId);
+pub(crate) struct Beat {
+    pub(crate) session: SessionId,
+    /// What is held under these is told; none: all that the session holds.
+    pub(crate) leases: Option<Vec<LeaseToken>>,
+}
 
 impl Operation for Beat {
     type Output = Heartbeat;
@@ -107,9 +111,9 @@ impl Operation for Beat {
     }
 
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Heartbeat, StoreError> {
-        let alive = tx.heartbeat(self.0).await?;
+        let alive = tx.heartbeat(self.session).await?;
         let held = match alive {
-            true => tx.held(self.0).await?,
+            true => tx.held(self.session, self.leases.as_deref()).await?,
             false => Vec::new(),
         };
         Ok(Heartbeat { alive, held })

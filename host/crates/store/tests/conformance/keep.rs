@@ -34,7 +34,7 @@ pub async fn a_job_completed_at_once_leaves_nothing(db: Fixture) {
     assert_eq!(db.store.chain(job.chain_id).await.unwrap(), []);
     assert_eq!(db.store.chain_detail(job.chain_id).await.unwrap(), None);
     assert_eq!(db.all_jobs().await, []);
-    assert_eq!(db.store.heartbeat(session).await.unwrap().held, []);
+    assert_eq!(db.store.heartbeat(session, None).await.unwrap().held, []);
     assert_eq!(db.claim(session, a, 10).await, []);
     assert_eq!(db.store.cancel(job.id).await.unwrap(), Cancelled::Unknown);
     db.check_counts().await;

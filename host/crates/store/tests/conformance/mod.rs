@@ -226,6 +226,7 @@ suite! {
     }
     session {
         a_heartbeat_renews_and_tells_what_is_held,
+        a_heartbeat_tells_what_is_held_under_some_leases,
         an_ended_session_is_told_so,
         closing_gives_jobs_back_uncounted,
         numbers_are_never_used_twice,
@@ -239,6 +240,7 @@ suite! {
         leaves_live_sessions_alone,
         discards_what_was_lost_too_often,
         finds_jobs_of_a_session_that_is_gone,
+        finds_what_lies_before_between_and_behind_live_sessions,
         two_at_once_rescue_each_job_once,
         racing_a_heartbeat_either_wins_whole,
         racing_a_claim_loses_no_job,

@@ -81,7 +81,7 @@ pub async fn leaves_live_sessions_alone(db: Fixture) {
     rescued.sort();
     assert_eq!(rescued, lost.iter().map(|job| job.id).collect::<Vec<_>>());
     assert_eq!(db.settle(complete(&kept[0])).await, Settled::Written);
-    assert!(db.store.heartbeat(alive).await.unwrap().alive);
+    assert!(db.store.heartbeat(alive, None).await.unwrap().alive);
 }
 
 pub async fn discards_what_was_lost_too_often(db: Fixture) {
@@ -140,6 +140,43 @@ pub async fn finds_jobs_of_a_session_that_is_gone(db: Fixture) {
     assert_eq!(db.job(id).await.attempts[0].host, "");
 }
 
+pub async fn finds_what_lies_before_between_and_behind_live_sessions(db: Fixture) {
+    let [a] = db.deploy(["a"]).await;
+    let mut held = Vec::new();
+    for _ in 0..7 {
+        let session = db.session().await;
+        db.start("a").await;
+        db.start("a").await;
+        let jobs = db.claim(session, a, 2).await;
+        held.push((session, jobs));
+    }
+    // The second, the fourth and the fifth live.
+    for number in [0, 2, 6] {
+        db.expire(held[number].0).await;
+    }
+    let gone = held[5].0;
+    let delete = format!("DELETE FROM hardstop.session WHERE id = {gone}");
+    assert_eq!(db.execute(&delete).await, 1);
+    let mut rescued: Vec<_> = (db.store.rescue().await.unwrap().into_iter())
+        .map(|it| (it.session, it.job))
+        .collect();
+    rescued.sort();
+    let wanted = [0, 2, 5, 6].map(|number| &held[number]);
+    let wanted = wanted.iter().flat_map(|(session, jobs)| {
+        let mut jobs: Vec<_> = jobs.iter().map(|job| (*session, job.id)).collect();
+        jobs.sort();
+        jobs
+    });
+    assert_eq!(rescued, wanted.collect::<Vec<_>>());
+    // And of one session what only it holds.
+    assert_eq!(db.store.close_session(held[3].0).await.unwrap(), 2);
+    for number in [1, 4] {
+        let beat = db.store.heartbeat(held[number].0, None).await.unwrap();
+        assert_eq!(beat.held.len(), 2);
+    }
+    assert_eq!(db.store.rescue().await.unwrap(), []);
+}
+
 pub async fn two_at_once_rescue_each_job_once(db: Fixture) {
     let [a] = db.deploy(["a"]).await;
     let other = db.another().await;
@@ -173,7 +210,7 @@ pub async fn racing_a_heartbeat_either_wins_whole(db: Fixture) {
         let id = db.start("a").await;
         let job = db.claim_one(session, a).await;
         db.expire(session).await;
-        let (beat, rescued) = tokio::join!(db.store.heartbeat(session), other.rescue());
+        let (beat, rescued) = tokio::join!(db.store.heartbeat(session, None), other.rescue());
         let (beat, rescued) = (beat.unwrap(), rescued.unwrap());
         match beat.alive {
             true => {

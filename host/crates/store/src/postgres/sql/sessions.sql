@@ -1,7 +1,8 @@
 -- Every session that has not ended.
 SELECT s.id, s.host, s.started_at, s.expires_at, s.expires_at < clock_timestamp() AS expired,
        s.slots, s.slots_used, s.memory_budget, s.memory_admitted, s.draining, s.drain_asked_at,
-       (SELECT count(*) FROM hardstop.job_live j WHERE j.state = 5 AND (j.lease_token >> 32) = s.id) AS running
+       (SELECT count(*) FROM hardstop.job_live j WHERE j.state = 5
+            AND j.lease_token >= s.id::int8 << 32 AND j.lease_token < (s.id::int8 + 1) << 32) AS running
 FROM hardstop.session s
 WHERE NOT s.dead
 ORDER BY s.id

@@ -174,11 +174,16 @@ impl Transaction for PgTransaction<'_> {
         Ok(row.is_some())
     }
 
-    async fn held(&mut self, session: SessionId) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
-        let rows = sql!(self.1, "held")
-            .bind(i64::from(session.0))
-            .fetch_all(&mut *self.0)
-            .await?;
+    async fn held(
+        &mut self,
+        session: SessionId,
+        leases: Option<&[LeaseToken]>,
+    ) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
+        let found = match leases {
+            None => sql!(self.1, "held").bind(i64::from(session.0)),
+            Some(leases) => sql!(self.1, "held_under").bind(column(leases, |lease| lease.0)),
+        };
+        let rows = found.fetch_all(&mut *self.0).await?;
         all(&rows, view::lease)
     }
 

@@ -1,2 +1,2 @@
 -- The jobs that a session holds.
-SELECT id, lease_token FROM job_live WHERE state = 5 AND lease_token >> 32 = ?1
+SELECT id, lease_token FROM job_live WHERE state = 5 AND lease_token >= ?1 << 32 AND lease_token < (?1 + 1) << 32

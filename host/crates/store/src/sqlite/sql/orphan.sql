@@ -4,5 +4,5 @@ SELECT j.id, j.chain_id, j.type_id, j.lease_token, j.attempt, j.run, j.rescues, 
 FROM job_live j
 LEFT JOIN session s ON s.id = j.lease_token >> 32
 WHERE j.state = 5 AND (s.id IS NULL OR s.dead) AND (?1 IS NULL OR j.lease_token >> 32 = ?1)
-ORDER BY j.lease_token >> 32
+ORDER BY j.lease_token
 LIMIT ?2

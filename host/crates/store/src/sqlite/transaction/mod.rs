@@ -312,11 +312,16 @@ impl Transaction for SqliteTransaction<'_> {
         Ok(row.is_some())
     }
 
-    async fn held(&mut self, session: SessionId) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
-        let rows = sql!("held")
-            .bind(session.0)
-            .fetch_all(&mut self.connection)
-            .await?;
+    async fn held(
+        &mut self,
+        session: SessionId,
+        leases: Option<&[LeaseToken]>,
+    ) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
+        let found = match leases {
+            None => sql!("held").bind(session.0),
+            Some(leases) => sql!("held_under").bind(json(leases)?),
+        };
+        let rows = found.fetch_all(&mut self.connection).await?;
         all(&rows, view::lease)
     }
 
