@@ -167,7 +167,7 @@ impl OperationOutput for Events {
     ) -> Vec<(Option<StatusCode>, DocumentedResponse)> {
         sse::document(
             "Events: `job` has a `JobSummary`, `log` a `LogLine`, `progress` how far the attempt is, and `end` says \
-             that the job is final. Without `end`, send the last id again.",
+             in which state the job is final, or null where it is gone. Without `end`, send the last id again.",
         )
     }
 }
@@ -215,7 +215,15 @@ impl Source for Following {
     const INTERVAL: Duration = Duration::from_millis(500);
 
     async fn look(&mut self) -> Result<Look, Error> {
-        let job = self.service.job(self.job).await?;
+        let job = match self.service.job(self.job).await {
+            // It was there when this began.
+            Err(error) if error.kind == Kind::NoSuchJob => {
+                let events = vec![event("end", &self.heard.id(), &None::<()>)];
+                let ended = true;
+                return Ok(Look { events, ended });
+            }
+            job => job?,
+        };
         let mut events = self.heard.events(&job);
         let ended = job.summary.state.is_final();
         if ended {

@@ -10,7 +10,7 @@ use hardstop_store::Started;
 use super::args::StartArgs;
 use super::{Context, external, job, output, start_lines};
 use crate::error::Error;
-use crate::service::{ChainStart, StartRequest};
+use crate::service::{ChainStart, StartRequest, gone_where_missing};
 
 pub async fn execute(context: &Context, args: StartArgs) -> Result<ExitCode, Error> {
     if let Some(file) = &args.graph {
@@ -43,7 +43,9 @@ pub async fn execute(context: &Context, args: StartArgs) -> Result<ExitCode, Err
                 eprintln!("{}", sentence(&chain.started));
             }
             let chain = chain.started.chain_id;
-            let last = service.wait_chain(chain, args.timeout).await?;
+            let last = service.wait_chain(chain, args.timeout).await;
+            let last =
+                last.map_err(|error| gone_where_missing(error, &format!("chain {chain}")))?;
             job::print_result(context, &last)
         }
         _ => {

@@ -12,18 +12,19 @@ use tokio::time::Instant;
 use super::stream::{ABSENCE_MAX, PAUSE, Presence};
 use super::{Client, path};
 use crate::error::{Error, Exit};
-use crate::service::still;
+use crate::service::{gone_where_missing, still};
 
 impl Client {
     /// Waits until a job is final.
     pub async fn wait_job(&self, id: JobId, timeout: Option<Duration>) -> Result<JobDetail, Error> {
         let followed = within(timeout, self.follow(id)).await;
         followed.unwrap_or(Ok(()))?;
-        let job = self.present(|| self.job(id)).await?;
+        // It was there to be followed.
+        let what = format!("job {id}");
+        let job = self.present(|| self.job(id)).await;
+        let job = job.map_err(|error| gone_where_missing(error, &what))?;
         match (job.summary.state, timeout) {
-            (state, Some(timeout)) if !state.is_final() => {
-                Err(still(format_args!("job {id}"), state, timeout))
-            }
+            (state, Some(timeout)) if !state.is_final() => Err(still(what, state, timeout)),
             _ => Ok(job),
         }
     }
@@ -34,22 +35,33 @@ impl Client {
         id: ChainId,
         timeout: Option<Duration>,
     ) -> Result<JobDetail, Error> {
+        let what = format!("chain {id}");
+        let mut chain = self.present(|| self.chain(id)).await?.summary;
         let closed = async {
             loop {
-                let chain = self.present(|| self.chain(id)).await?.summary;
                 if chain.state.is_final() && chain.state != State::Continued {
                     return Ok::<_, Error>(());
                 }
                 self.follow(chain.last_job).await?;
+                chain = self.present(|| self.chain(id)).await?.summary;
             }
         };
-        within(timeout, closed).await.unwrap_or(Ok(()))?;
-        let chain = self.present(|| self.chain(id)).await?.summary;
+        let missing = |error| gone_where_missing(error, &what);
+        within(timeout, closed)
+            .await
+            .unwrap_or(Ok(()))
+            .map_err(missing)?;
+        let chain = self
+            .present(|| self.chain(id))
+            .await
+            .map_err(missing)?
+            .summary;
         match timeout {
-            Some(timeout) if !chain.state.is_final() => {
-                Err(still(format_args!("chain {id}"), chain.state, timeout))
+            Some(timeout) if !chain.state.is_final() => Err(still(what, chain.state, timeout)),
+            _ => {
+                let job = self.present(|| self.job(chain.last_job)).await;
+                job.map_err(missing)
             }
-            _ => self.present(|| self.job(chain.last_job)).await,
         }
     }
 

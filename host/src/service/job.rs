@@ -140,6 +140,14 @@ pub(super) fn no_such_job(id: JobId) -> Error {
         )
 }
 
+/// The error of a look for what was there before: it is gone.
+pub(crate) fn gone_where_missing(error: Error, what: &str) -> Error {
+    match error.kind {
+        kind @ (Kind::NoSuchJob | Kind::NoSuchChain) => gone(what, kind),
+        _ => error,
+    }
+}
+
 /// Says that what was waited for is not there any more.
 pub(super) fn gone(what: &str, kind: Kind) -> Error {
     Error::failed(format!(

@@ -41,6 +41,7 @@ pub use event::{Ended, EventsRequest, Listening, News, Told, ToldEvent};
 pub(crate) use event::{LOOK_INTERVAL, taken};
 pub use external::{Finished, Verdict};
 pub(crate) use external::{check_json, output_not_json};
+pub(crate) use job::gone_where_missing;
 pub use job::{JobChanged, LogLine, logs};
 use job::{gone, no_such_job};
 pub use job_type::{CanaryView, TypeInForce, TypeShown, TypeView, Used, pause_of};

@@ -136,9 +136,7 @@ async fn claim(
     }
     let note = |job: ClaimedJob| {
         let (handle, stop) = StopSignal::pair();
-        shared
-            .running
-            .add(job.id, job.token, job.type_id, since, handle);
+        shared.running.add(job.id, job.token, job.type_id, handle);
         Waiting { job, stop, since }
     };
     let jobs = jobs.into_iter().map(note).collect();

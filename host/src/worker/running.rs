@@ -6,7 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hardstop_domain::{JobId, LeaseToken, TypeId};
 use hardstop_sandbox::{Stop, StopHandle};
-use tokio::time::Instant;
 
 /// The attempts that run in this process.
 #[derive(Default)]
@@ -27,7 +26,6 @@ struct Attempts {
 struct Attempt {
     type_id: TypeId,
     stop: StopHandle,
-    since: Instant,
     /// The lease is gone: whatever the attempt comes to, nothing of it is written.
     revoked: bool,
 }
@@ -37,19 +35,11 @@ impl Running {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a claimed job. Called as soon as a claim returns, with the time of that.
-    pub fn add(
-        &self,
-        job: JobId,
-        token: LeaseToken,
-        type_id: TypeId,
-        since: Instant,
-        stop: StopHandle,
-    ) {
+    /// Notes a claimed job. Called when a claim has returned.
+    pub fn add(&self, job: JobId, token: LeaseToken, type_id: TypeId, stop: StopHandle) {
         let attempt = Attempt {
             type_id,
             stop,
-            since,
             revoked: false,
         };
         let mut attempts = self.attempts();
@@ -116,13 +106,14 @@ impl Running {
     }
 
     /// Stops the attempts that the session no longer holds: they were cancelled or rescued. `held` is
-    /// what the database said to a question sent at `asked_at`; an attempt that was noted later may
-    /// not have been in the answer yet and is left alone. One noted at that very moment was claimed before.
-    pub fn reconcile(&self, held: &[(JobId, LeaseToken)], asked_at: Instant) -> Vec<JobId> {
+    /// what the database said is held under the leases `asked`. An attempt under another was noted after the question, and is
+    /// left alone; under one of these it was committed before, for a claim is noted when all of it is.
+    pub fn reconcile(&self, held: &[(JobId, LeaseToken)], asked: &[LeaseToken]) -> Vec<JobId> {
         let held: HashSet<&(JobId, LeaseToken)> = held.iter().collect();
+        let asked: HashSet<&LeaseToken> = asked.iter().collect();
         let mut stopped = Vec::new();
         for (key, attempt) in &mut self.attempts().by_key {
-            if attempt.since <= asked_at && !attempt.revoked && !held.contains(key) {
+            if asked.contains(&key.1) && !attempt.revoked && !held.contains(key) {
                 attempt.revoked = true;
                 attempt.stop.stop(Stop::Cancelled);
                 stopped.push(key.0);
@@ -137,7 +128,6 @@ mod tests {
     use super::*;
     use hardstop_domain::SessionId;
     use hardstop_sandbox::StopSignal;
-    use std::time::Duration;
     use uuid::Uuid;
 
     fn job(n: u128) -> JobId {
@@ -145,25 +135,24 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_no_longer_held_is_revoked_and_only_if_it_was_there_when_asked() {
+    fn only_what_is_no_longer_held_is_revoked_and_only_if_it_was_asked_for() {
         let running = Running::default();
-        let token = LeaseToken::new(SessionId(1), 1);
-        let before = Instant::now() - Duration::from_millis(1);
+        let [token, later] = [1, 2].map(|batch| LeaseToken::new(SessionId(1), batch));
         for n in 1..=3 {
-            let stop = StopSignal::pair().0;
-            running.add(job(n), token, TypeId(1), Instant::now(), stop);
+            running.add(job(n), token, TypeId(1), StopSignal::pair().0);
         }
+        assert_eq!(running.leases(), [token; 3]);
         assert_eq!(
-            running.reconcile(&[], before),
+            running.reconcile(&[], &[later]),
             [],
             "noted after the question"
         );
-        let after = Instant::now();
-        let mut stopped = running.reconcile(&[(job(2), token)], after);
+        let after = [token];
+        let mut stopped = running.reconcile(&[(job(2), token)], &after);
         stopped.sort();
         assert_eq!(stopped, [job(1), job(3)]);
         assert_eq!(
-            running.reconcile(&[(job(2), token)], after),
+            running.reconcile(&[(job(2), token)], &after),
             [],
             "each is revoked once"
         );

@@ -59,11 +59,13 @@ impl Lease {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The leases under which the session may hold something that matters here.
+    /// The leases under which the session may hold something that matters here. Those of a session before are no business of
+    /// this one: a rescue sees to them.
     fn in_use(&self, running: &Running, abandoned: &Abandoned) -> Vec<LeaseToken> {
         let mut leases: Vec<LeaseToken> = running.leases();
         leases.extend(self.lost_claims().keys());
         leases.extend(abandoned.keys().map(|key| key.1));
+        leases.retain(|lease| lease.session() == self.session);
         leases.sort_unstable();
         leases.dedup();
         leases
@@ -121,12 +123,11 @@ pub async fn renew(shared: Arc<Shared>, host: String, mut lease: Arc<Lease>, ope
         sent_at = Instant::now();
         // The store bounds the wait. Ended from here, the call would leave its connection to a pool
         // that waits for it without a bound.
-        // Whatever is noted from now on may have been claimed since.
         let leases = lease.in_use(&shared.running, &shared.abandoned());
-        let beat = shared.store.heartbeat(lease.session, Some(&leases));
+        let beat = shared.store.heartbeat(lease.session, &leases);
         match trusting(&shared, trusted_until, beat).await {
             Ok(heartbeat) if heartbeat.alive => {
-                for job in shared.running.reconcile(&heartbeat.held, sent_at) {
+                for job in shared.running.reconcile(&heartbeat.held, &leases) {
                     info!(%job, "stopped: this worker no longer holds it (cancelled or rescued)");
                 }
                 let orphans = lease.orphans(&heartbeat.held, &shared.abandoned());
@@ -269,8 +270,16 @@ mod tests {
         for (number, token) in [(1, leases[2]), (2, leases[2]), (3, leases[0])] {
             let (stop, _) = hardstop_sandbox::StopSignal::pair();
             let job = JobId(Uuid::from_u128(number));
-            running.add(job, token, hardstop_domain::TypeId(1), Instant::now(), stop);
+            running.add(job, token, hardstop_domain::TypeId(1), stop);
         }
+        let (stop, _) = hardstop_sandbox::StopSignal::pair();
+        let before = LeaseToken::new(SessionId(2), 7);
+        running.add(
+            JobId(Uuid::from_u128(5)),
+            before,
+            hardstop_domain::TypeId(1),
+            stop,
+        );
         lease.lose_claim(leases[1]);
         let abandoned = (JobId(Uuid::from_u128(4)), leases[3]);
         let abandoned = Abandoned::from([(abandoned, Instant::now())]);

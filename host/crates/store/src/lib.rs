@@ -149,12 +149,12 @@ pub trait Store: Send + Sync + 'static {
         types: Option<&[TypeName]>,
     ) -> Result<SessionId, StoreError>;
 
-    /// Renews the session's lease. It is the only renewal, however many jobs run. Tells what the session holds: under `leases`,
-    /// which are some of its own, or all of it where none are named.
+    /// Renews the session's lease. It is the only renewal, however many jobs run. Tells what it holds under these leases, which
+    /// are its own.
     async fn heartbeat(
         &self,
         session: SessionId,
-        leases: Option<&[LeaseToken]>,
+        leases: &[LeaseToken],
     ) -> Result<Heartbeat, StoreError>;
 
     /// Ends a session: what it still holds becomes ready, uncounted.

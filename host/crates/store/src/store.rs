@@ -361,9 +361,9 @@ impl<B: Backend> Store for SqlStore<B> {
     async fn heartbeat(
         &self,
         session: SessionId,
-        leases: Option<&[LeaseToken]>,
+        leases: &[LeaseToken],
     ) -> Result<Heartbeat, StoreError> {
-        let leases = leases.map(<[LeaseToken]>::to_vec);
+        let leases = leases.to_vec();
         self.backend.run(Beat { session, leases }).await
     }
 

@@ -367,6 +367,13 @@ impl Fixture {
         LeaseToken::new(session, self.batch.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Renews the session's lease, and asks for all that it holds by claims of the fixture's and of property tests.
+    pub async fn beat(&self, session: SessionId) -> Heartbeat {
+        let claims = 0..=self.batch.load(Ordering::Relaxed).max(100);
+        let leases: Vec<LeaseToken> = claims.map(|n| LeaseToken::new(session, n)).collect();
+        self.store.heartbeat(session, &leases).await.unwrap()
+    }
+
     /// Claims up to `total` jobs of one type.
     pub async fn claim(&self, session: SessionId, type_id: TypeId, total: u32) -> Vec<ClaimedJob> {
         let request = ClaimRequest {

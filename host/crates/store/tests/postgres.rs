@@ -81,7 +81,7 @@ async fn goes_on_after_its_connections_were_cut() {
         for _ in 0..3 {
             cut(&db).await;
             // What may be sent twice does not even notice.
-            assert!(db.store.heartbeat(session, None).await.unwrap().alive);
+            assert!(db.beat(session).await.alive);
             assert_eq!(db.settle(complete(&job)).await, Settled::Written);
             cut(&db).await;
             // A start may not be sent twice by the store; it says that it may be tried again.
@@ -340,17 +340,18 @@ async fn claims_and_heartbeats_pass_over_what_a_snapshot_keeps() {
 
         // What is held under a lease is found beside all that was held, and so is what nobody holds any more.
         let lease = db.token(session).0;
-        let mut read = async |name: &str, values: String| {
-            let sql = &statements(&files("postgres")[name])[0];
+        let mut read = async |sql: &str, values: &str| {
             let explain = "EXPLAIN (ANALYZE, BUFFERS, TIMING off)";
-            pages(&explained(&mut connection, explain, sql, &values).await)
+            pages(&explained(&mut connection, explain, sql, values).await)
         };
-        let all = read("held", format!("({session})")).await;
-        let one = read("held_under", format!("('{{{lease}}}')")).await;
-        let lost = read("orphan", "(NULL, 100)".to_owned()).await;
+        let all = "SELECT id, lease_token FROM hardstop.job_live WHERE state = 5";
+        let all = read(all, "").await;
+        let files = files("postgres");
+        let one = read(&files["held"], &format!("('{{{lease}}}')")).await;
+        let lost = read(&files["orphan"], "(NULL, 100)").await;
         assert!(
             one + 100 < all && lost + 100 < all,
-            "all that a session holds {all} pages, of one lease {one}, of nobody {lost}"
+            "all that is held {all} pages, under one lease {one}, by nobody {lost}"
         );
 
         // Whatever a claim passes over is claimed in the end: an urgent job, and one that was given back.
@@ -511,6 +512,71 @@ async fn an_event_that_commits_late_is_heard_once_and_nothing_is_skipped() {
         assert_eq!(hear(4).await, []);
         // Whoever goes on from the beginning hears the same.
         assert_eq!(hear(0).await, [first, rest].concat());
+    })
+    .await;
+}
+
+/// A job that leaves nothing may end between a schedule's look whether its chain is open and the start that is to wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queueing_schedule_fires_where_its_last_chain_vanishes_meanwhile() {
+    run(Setting::Postgres, async |db: Fixture| {
+        db.deploy(["a"]).await;
+        let schedule: ScheduleName = "queue".parse().unwrap();
+        let new = NewSchedule {
+            name: schedule.clone(),
+            type_name: name("a"),
+            input: "{}".to_owned(),
+            priority: 0,
+            spec: ScheduleSpec {
+                timing: Timing::Every {
+                    interval_ms: 3_600_000_u64.try_into().unwrap(),
+                },
+                overlap: Overlap::Queue,
+                missed: Missed::Once,
+            },
+        };
+        db.store.put_schedule(new).await.unwrap();
+        let due = "UPDATE hardstop.schedule SET next_at = clock_timestamp() - interval '1 second'";
+        let check: FireCheck = Arc::new(|_, _| Ok(()));
+        db.execute(due).await;
+        let first = db.store.fire_due(&check).await.unwrap().started.remove(0).1;
+
+        let mut settler = PgConnection::connect(&db.url).await.unwrap();
+        let mut watcher = PgConnection::connect(&db.url).await.unwrap();
+        db.execute(due).await;
+        settler.execute("BEGIN").await.unwrap();
+        settler
+            .execute("DELETE FROM hardstop.job_live")
+            .await
+            .unwrap();
+        let store = db.store.clone();
+        let firing = tokio::spawn(async move { store.fire_due(&check).await });
+        wait_blocked(&mut watcher).await;
+        settler.execute("COMMIT").await.unwrap();
+        let fired = firing.await.unwrap().unwrap();
+        assert_eq!(fired.failed.len(), 0, "{fired:?}");
+        let second = fired.started[0].1;
+        assert_ne!(first, second);
+        assert_eq!(db.state(second.into()).await, State::Ready);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_payload_that_no_day_takes_along_goes_with_its_job() {
+    run(Setting::Postgres, async |db: Fixture| {
+        let [a] = db.deploy(["a"]).await;
+        let session = db.session().await;
+        let mut old = chain("a");
+        old.first.id = JobId(Uuid::from_u128((1_000 << 80) | (7 << 76) | (2 << 62)));
+        db.enqueue(std::slice::from_ref(&old)).await;
+        let job = db.claim_one(session, a).await;
+        let settlement = Settlement {
+            keep: Keep::Failures,
+            ..complete(&job)
+        };
+        assert_eq!(db.settle(settlement).await, Settled::Written);
+        assert_eq!(db.execute("DELETE FROM hardstop.job_body").await, 0);
     })
     .await;
 }

@@ -205,7 +205,7 @@ async fn populate(db: &Fixture) {
 }
 
 /// The hot files, the index that each must use on `job_live`, and values for a plan of its own.
-const HOT: [(&str, &str, &str); 21] = [
+const HOT: [(&str, &str, &str); 20] = [
     (
         "claim",
         "job_live_ready",
@@ -224,12 +224,7 @@ const HOT: [(&str, &str, &str); 21] = [
     ("next_due", "job_live_due", ""),
     ("expired", "job_live_deadline", "100"),
     ("next_deadline", "job_live_deadline", ""),
-    ("held", "job_live_running", "3"),
-    (
-        "held_under",
-        "job_live_running",
-        "'{4294967297, 4294967298}'",
-    ),
+    ("held", "job_live_running", "'{4294967297, 4294967298}'"),
     (
         "lock",
         "job_live_pkey",

@@ -157,14 +157,12 @@ impl Store for FaultyStore {
     async fn heartbeat(
         &self,
         session: SessionId,
-        leases: Option<&[LeaseToken]>,
+        leases: &[LeaseToken],
     ) -> Result<Heartbeat, StoreError> {
-        let leases = leases.map(<[LeaseToken]>::to_vec);
+        let leases = leases.to_vec();
         let beat = move |model: &mut Model| {
             let mut beat = model.heartbeat(session);
-            if let Some(leases) = &leases {
-                beat.held.retain(|(_, lease)| leases.contains(lease));
-            }
+            beat.held.retain(|(_, lease)| leases.contains(lease));
             beat
         };
         self.ask(Asked::Other, beat, |_| false).await

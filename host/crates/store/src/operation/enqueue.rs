@@ -318,7 +318,8 @@ pub(crate) async fn locate(
             closed.insert(end.chain, end);
         }
         missing.retain(|chain| !closed.contains_key(chain));
-        if !missing.is_empty() && !exists(tx, &missing).await? {
+        let ids: Vec<JobId> = missing.iter().map(|chain| JobId::from(*chain)).collect();
+        if !tx.gone(&ids).await?.is_empty() {
             break;
         }
     }
@@ -326,16 +327,6 @@ pub(crate) async fn locate(
         Some(chain) => Err(StoreError::UnknownChain(*chain)),
         None => Ok(closed),
     }
-}
-
-/// Whether each of these chains exists in some state: its first job has a payload.
-async fn exists(tx: &mut dyn Transaction, chains: &[ChainId]) -> Result<bool, StoreError> {
-    for chain in chains {
-        if tx.existing(&[JobId::from(*chain)]).await?.is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// Finds which of these ids is taken.

@@ -123,7 +123,16 @@ impl Operation for Fire {
         }
         tx.fire(name, &rows).await?;
         if let (Ok(type_name), false) = (&type_name, jobs.is_empty()) {
-            start(tx, jobs, type_name, held.type_id).await?;
+            let started = start(tx, jobs.clone(), type_name, held.type_id).await;
+            // The chain before was open, and has ended meanwhile without leaving anything.
+            match (started, held.last_chain) {
+                (Err(StoreError::UnknownChain(gone)), Some(last)) if gone == last => {
+                    jobs.iter_mut()
+                        .for_each(|job| job.blockers.retain(|chain| *chain != last));
+                    start(tx, jobs, type_name, held.type_id).await?;
+                }
+                (started, _) => started?,
+            }
         }
         tx.set_schedule(name, false, plan.next_at, last_chain)
             .await?;

@@ -99,8 +99,8 @@ fn in_turns(request: &ClaimRequest, mut jobs: Vec<ClaimedJob>) -> Vec<ClaimedJob
 /// Renews a session's lease.
 pub(crate) struct Beat {
     pub(crate) session: SessionId,
-    /// What is held under these is told; none: all that the session holds.
-    pub(crate) leases: Option<Vec<LeaseToken>>,
+    /// What is held under these is told.
+    pub(crate) leases: Vec<LeaseToken>,
 }
 
 impl Operation for Beat {
@@ -113,7 +113,7 @@ impl Operation for Beat {
     async fn run(&self, tx: &mut dyn Transaction) -> Result<Heartbeat, StoreError> {
         let alive = tx.heartbeat(self.session).await?;
         let held = match alive {
-            true => tx.held(self.session, self.leases.as_deref()).await?,
+            true => tx.held(&self.leases).await?,
             false => Vec::new(),
         };
         Ok(Heartbeat { alive, held })

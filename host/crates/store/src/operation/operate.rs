@@ -86,7 +86,7 @@ impl Operation for CancelChain {
                 };
                 return Ok((found, Aftermath::default()));
             }
-            if tx.existing(&[self.0.into()]).await?.is_none() {
+            if !tx.gone(&[self.0.into()]).await?.is_empty() {
                 break;
             }
         }

@@ -210,6 +210,24 @@ mod tests {
     }
 
     #[test]
+    fn a_look_that_began_at_a_place_of_before_moves_no_other() {
+        let (cursor, now) = (Cursor::default(), Instant::now());
+        claim(&cursor, &[A], &[(A, place(5, 1))], FAR + 1, now);
+        let begins = cursor.begins([A].into_iter(), now, false);
+        // Meanwhile another claim looks from the beginning, and finds more urgent jobs.
+        let later = now + 300 * MS;
+        claim(&cursor, &[A], &[(A, place(0, 7))], FAR + 1, later);
+        cursor.note(Walk {
+            begins: &begins,
+            found: [(A, place(5, 2))].into_iter(),
+            beside: 0,
+            took: 20 * MS,
+            ended: later,
+        });
+        assert_eq!(begin(&cursor, A, later), Some(place(0, 7)));
+    }
+
+    #[test]
     fn each_type_has_its_own() {
         let (cursor, now) = (Cursor::default(), Instant::now());
         claim(&cursor, &[A], &[(A, place(0, 7))], FAR + 1, now);

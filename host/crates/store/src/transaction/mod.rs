@@ -62,12 +62,8 @@ pub(crate) trait Transaction:
     async fn claim(&mut self, request: &ClaimRequest) -> Result<Claimed, StoreError>;
     /// Whether the session is alive.
     async fn heartbeat(&mut self, session: SessionId) -> Result<bool, StoreError>;
-    /// Of these leases only, where some are named.
-    async fn held(
-        &mut self,
-        session: SessionId,
-        leases: Option<&[LeaseToken]>,
-    ) -> Result<Vec<(JobId, LeaseToken)>, StoreError>;
+    async fn held(&mut self, leases: &[LeaseToken])
+    -> Result<Vec<(JobId, LeaseToken)>, StoreError>;
 
     /// The rows that carried their lease, as they were.
     async fn finish(&mut self, rows: &[&FinishRow]) -> Result<Vec<Held>, StoreError>;

@@ -32,7 +32,7 @@ pub async fn a_running_job_loses_its_lease(db: Fixture) {
         db.store.cancel(id).await.unwrap(),
         Cancelled::Was(State::Running)
     );
-    let beat = db.store.heartbeat(session, None).await.unwrap();
+    let beat = db.beat(session).await;
     assert!(beat.alive && beat.held.is_empty());
     let child = chain("a");
     let late = Settlement {

@@ -136,7 +136,7 @@ pub async fn stops_what_runs(db: Fixture) {
             break;
         }
     }
-    let beat = db.store.heartbeat(session, None).await.unwrap();
+    let beat = db.beat(session).await;
     assert_eq!((beat.alive, beat.held), (true, Vec::new()));
     assert_eq!(db.settle(complete(&claimed)).await, Settled::Stale);
     assert_eq!(rows(&db).await, 0);

@@ -87,7 +87,7 @@ pub async fn a_known_id_starts_nothing(db: Fixture) {
         match state {
             State::Ready => drop(db.claim_one(session, a).await),
             _ => {
-                let held = db.store.heartbeat(session, None).await.unwrap().held;
+                let held = db.beat(session).await.held;
                 for (job, token) in held {
                     let claimed = ClaimedJob {
                         id: job,

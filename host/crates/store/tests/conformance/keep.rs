@@ -34,10 +34,13 @@ pub async fn a_job_completed_at_once_leaves_nothing(db: Fixture) {
     assert_eq!(db.store.chain(job.chain_id).await.unwrap(), []);
     assert_eq!(db.store.chain_detail(job.chain_id).await.unwrap(), None);
     assert_eq!(db.all_jobs().await, []);
-    assert_eq!(db.store.heartbeat(session, None).await.unwrap().held, []);
+    assert_eq!(db.beat(session).await.held, []);
     assert_eq!(db.claim(session, a, 10).await, []);
     assert_eq!(db.store.cancel(job.id).await.unwrap(), Cancelled::Unknown);
     db.check_counts().await;
+
+    let cancelled = db.store.cancel_chain(job.chain_id).await.unwrap();
+    assert_eq!(cancelled, CancelledChain::Unknown);
 
     assert_eq!(db.settle(settlement).await, Settled::Written, "sent again");
     let other = settlement_of_a_retry(&job);

@@ -83,10 +83,7 @@ pub async fn what_runs_goes_on(db: Fixture) {
     let session = db.session().await;
     let job = db.claim_one(session, a).await;
     pause(&db, Some("a"), None).await;
-    assert_eq!(
-        db.store.heartbeat(session, None).await.unwrap().held.len(),
-        1
-    );
+    assert_eq!(db.beat(session).await.held.len(), 1);
     assert_eq!(db.settle(complete(&job)).await, Settled::Written);
     assert_eq!(db.state(job.id).await, State::Completed);
 }

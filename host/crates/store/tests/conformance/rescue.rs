@@ -81,7 +81,7 @@ pub async fn leaves_live_sessions_alone(db: Fixture) {
     rescued.sort();
     assert_eq!(rescued, lost.iter().map(|job| job.id).collect::<Vec<_>>());
     assert_eq!(db.settle(complete(&kept[0])).await, Settled::Written);
-    assert!(db.store.heartbeat(alive, None).await.unwrap().alive);
+    assert!(db.beat(alive).await.alive);
 }
 
 pub async fn discards_what_was_lost_too_often(db: Fixture) {
@@ -171,7 +171,7 @@ pub async fn finds_what_lies_before_between_and_behind_live_sessions(db: Fixture
     // And of one session what only it holds.
     assert_eq!(db.store.close_session(held[3].0).await.unwrap(), 2);
     for number in [1, 4] {
-        let beat = db.store.heartbeat(held[number].0, None).await.unwrap();
+        let beat = db.beat(held[number].0).await;
         assert_eq!(beat.held.len(), 2);
     }
     assert_eq!(db.store.rescue().await.unwrap(), []);
@@ -210,8 +210,8 @@ pub async fn racing_a_heartbeat_either_wins_whole(db: Fixture) {
         let id = db.start("a").await;
         let job = db.claim_one(session, a).await;
         db.expire(session).await;
-        let (beat, rescued) = tokio::join!(db.store.heartbeat(session, None), other.rescue());
-        let (beat, rescued) = (beat.unwrap(), rescued.unwrap());
+        let (beat, rescued) = tokio::join!(db.beat(session), other.rescue());
+        let rescued = rescued.unwrap();
         match beat.alive {
             true => {
                 assert!(

@@ -12,7 +12,7 @@ pub async fn a_heartbeat_renews_and_tells_what_is_held(db: Fixture) {
     let before = db.store.sessions().await.unwrap().remove(0).expires_at;
     db.enqueue(&chains("a", 3)).await;
     let jobs = db.claim(session, a, 3).await;
-    let beat = db.store.heartbeat(session, None).await.unwrap();
+    let beat = db.beat(session).await;
     assert!(beat.alive);
     let mut held = beat.held;
     held.sort();
@@ -21,10 +21,7 @@ pub async fn a_heartbeat_renews_and_tells_what_is_held(db: Fixture) {
     let after = db.store.sessions().await.unwrap().remove(0).expires_at;
     assert!(after > before, "{after} {before}");
     db.settle(complete(&jobs[0])).await;
-    assert_eq!(
-        db.store.heartbeat(session, None).await.unwrap().held.len(),
-        2
-    );
+    assert_eq!(db.beat(session).await.held.len(), 2);
 }
 
 pub async fn a_heartbeat_tells_what_is_held_under_some_leases(db: Fixture) {
@@ -36,7 +33,7 @@ pub async fn a_heartbeat_tells_what_is_held_under_some_leases(db: Fixture) {
     let third = db.claim(session, a, 1).await.remove(0);
     let unused = LeaseToken::new(session, u32::MAX);
     let held = async |leases: &[LeaseToken]| {
-        let beat = db.store.heartbeat(session, Some(leases)).await.unwrap();
+        let beat = db.store.heartbeat(session, leases).await.unwrap();
         assert!(beat.alive);
         let mut jobs: Vec<JobId> = beat.held.into_iter().map(|key| key.0).collect();
         jobs.sort();
@@ -59,7 +56,7 @@ pub async fn an_ended_session_is_told_so(db: Fixture) {
     db.expire(expired).await;
     db.store.rescue().await.unwrap();
     for session in [closed, expired, SessionId(i32::MAX)] {
-        let beat = db.store.heartbeat(session, None).await.unwrap();
+        let beat = db.beat(session).await;
         assert!(!beat.alive && beat.held.is_empty(), "{beat:?}");
     }
 }

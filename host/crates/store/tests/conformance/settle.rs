@@ -27,7 +27,7 @@ pub async fn a_completion_closes_the_chain(db: Fixture) {
     assert_eq!(done.log, log());
     assert_eq!((done.failure, done.continued_to), (None, None));
     assert_eq!(done.attempts, [], "a success writes no attempt");
-    assert_eq!(db.store.heartbeat(session, None).await.unwrap().held, []);
+    assert_eq!(db.beat(session).await.held, []);
     assert_eq!(db.claim(session, a, 10).await, []);
 }
 

@@ -45,7 +45,7 @@ pub async fn only_what_makes_work_wakes(db: Fixture) {
     db.settle(complete(&jobs[0])).await;
     db.settle(settlement(&jobs[1], Next::Retry { delay_ms: 60_000 }))
         .await;
-    db.store.heartbeat(session, None).await.unwrap();
+    db.beat(session).await;
     db.store.promote_due().await.unwrap();
     db.store.rescue().await.unwrap();
     db.store.cancel(later.first.id).await.unwrap();

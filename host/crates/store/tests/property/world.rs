@@ -185,7 +185,7 @@ impl World {
                 let session = self.sessions[*number];
                 let beat = match &mut self.side {
                     Side::Model(model) => model.heartbeat(session),
-                    Side::Store(db) => db.store.heartbeat(session, None).await.unwrap(),
+                    Side::Store(db) => db.beat(session).await,
                 };
                 let held = beat.held.iter().map(|(job, token)| {
                     let (session, batch) = self.lease(*token);

@@ -33,6 +33,9 @@ WITH finished AS (
            type_id, run, snoozes, attempt, rescues, priority, state, outcome, output, failure, log
     FROM finished
     WHERE stays
+), payload AS (
+    -- No day takes it along there.
+    DELETE FROM hardstop.job_body_default WHERE id = ANY (ARRAY(SELECT id FROM finished WHERE NOT stays))
 ), closed AS (
     INSERT INTO hardstop.closure (chain_id, job_id, state)
     SELECT chain_id, id, state FROM finished WHERE blocking AND state <> 11

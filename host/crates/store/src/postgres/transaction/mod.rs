@@ -176,14 +176,15 @@ impl Transaction for PgTransaction<'_> {
 
     async fn held(
         &mut self,
-        session: SessionId,
-        leases: Option<&[LeaseToken]>,
+        leases: &[LeaseToken],
     ) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
-        let found = match leases {
-            None => sql!(self.1, "held").bind(i64::from(session.0)),
-            Some(leases) => sql!(self.1, "held_under").bind(column(leases, |lease| lease.0)),
-        };
-        let rows = found.fetch_all(&mut *self.0).await?;
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sql!(self.1, "held")
+            .bind(column(leases, |lease| lease.0))
+            .fetch_all(&mut *self.0)
+            .await?;
         all(&rows, view::lease)
     }
 

@@ -1,2 +1,4 @@
--- The jobs that a session holds.
-SELECT id, lease_token FROM job_live WHERE state = 5 AND lease_token >= ?1 << 32 AND lease_token < (?1 + 1) << 32
+-- The jobs that are held under these leases. ?1: JSON list.
+SELECT j.id, j.lease_token
+FROM json_each(?1) l
+CROSS JOIN job_live j ON j.state = 5 AND j.lease_token = l.value

@@ -314,14 +314,15 @@ impl Transaction for SqliteTransaction<'_> {
 
     async fn held(
         &mut self,
-        session: SessionId,
-        leases: Option<&[LeaseToken]>,
+        leases: &[LeaseToken],
     ) -> Result<Vec<(JobId, LeaseToken)>, StoreError> {
-        let found = match leases {
-            None => sql!("held").bind(session.0),
-            Some(leases) => sql!("held_under").bind(json(leases)?),
-        };
-        let rows = found.fetch_all(&mut self.connection).await?;
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sql!("held")
+            .bind(json(leases)?)
+            .fetch_all(&mut self.connection)
+            .await?;
         all(&rows, view::lease)
     }
 
