@@ -52,6 +52,7 @@ mod explain;
 mod external;
 mod http;
 mod job;
+mod keep;
 mod lineage;
 mod mass;
 mod metrics;
