@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::wait::Patience;
-use super::{Service, gone};
+use super::{Service, gone_where_missing};
 use crate::error::{Error, Kind};
 
 /// A chain that was cancelled.
@@ -63,7 +63,7 @@ impl Service {
         loop {
             let jobs = self.store.chain(id).await?;
             let last = jobs.last().ok_or_else(|| match was_there {
-                true => gone(&what, Kind::NoSuchChain),
+                true => gone_where_missing(no_such_chain(id), &what),
                 false => no_such_chain(id),
             })?;
             if last.state.is_final() && last.state != State::Continued {

@@ -79,11 +79,8 @@ impl Service {
                 return Ok(job);
             }
             patience.wait(&what, job.summary.state).await?;
-            job = self
-                .store
-                .job(id)
-                .await?
-                .ok_or_else(|| gone(&what, Kind::NoSuchJob))?;
+            let again = self.job(id).await;
+            job = again.map_err(|error| gone_where_missing(error, &what))?;
         }
     }
 
@@ -149,7 +146,7 @@ pub(crate) fn gone_where_missing(error: Error, what: &str) -> Error {
 }
 
 /// Says that what was waited for is not there any more.
-pub(super) fn gone(what: &str, kind: Kind) -> Error {
+fn gone(what: &str, kind: Kind) -> Error {
     Error::failed(format!(
         "{what} is gone: it completed, where its type has `keep = \"failures\"`, or somebody deleted it"
     ))

@@ -1,5 +1,5 @@
 -- Moves jobs to their final row, where they still carry the lease named (`held`; null: a queued job). One that is not kept
--- leaves only its payload, which goes with its day. Where that
+-- leaves only its payload, which goes with its day, or at once where it lies in no day's partition. Where that
 -- closes a chain, the chain's key is free, and that jobs wait for it is put on record for those who tell them.
 -- Events are written for the subscriptions that want them, which are looked at once for the whole batch.
 -- One statement, so that a batch of plain completions is one round trip and one commit.
@@ -34,7 +34,6 @@ WITH finished AS (
     FROM finished
     WHERE stays
 ), payload AS (
-    -- No day takes it along there.
     DELETE FROM hardstop.job_body_default WHERE id = ANY (ARRAY(SELECT id FROM finished WHERE NOT stays))
 ), closed AS (
     INSERT INTO hardstop.closure (chain_id, job_id, state)
