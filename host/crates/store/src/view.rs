@@ -189,20 +189,27 @@ pub(crate) struct Claimed {
     pub(crate) with_blockers: Vec<JobId>,
 }
 
-pub(crate) fn claim<R: View>(alive: bool, rows: &[R]) -> Result<Claimed, StoreError> {
-    let mut jobs = Vec::with_capacity(rows.len());
-    let mut with_blockers = Vec::new();
-    for row in rows {
+impl Claimed {
+    /// Of no job so far, with room for these.
+    pub(crate) fn new(alive: bool, capacity: usize) -> Self {
+        Self {
+            alive,
+            jobs: Vec::with_capacity(capacity),
+            with_blockers: Vec::new(),
+        }
+    }
+
+    /// Adds the job of a row.
+    pub(crate) fn add(&mut self, row: &impl View) -> Result<(), StoreError> {
         // A row without a job says only that the session lives.
         let Some(id) = row.get_uuid("id")? else {
-            continue;
+            return Ok(());
         };
-        if row.int::<i64>("blockers")? > 0 {
-            with_blockers.push(JobId(id));
-        }
-        jobs.push(ClaimedJob {
-            id: JobId(id),
-            chain_id: ChainId(row.uuid("chain_id")?),
+        let id = JobId(id);
+        let chain_id = ChainId(row.uuid("chain_id")?);
+        let job = ClaimedJob {
+            id,
+            chain_id,
             type_id: TypeId(row.int("type_id")?),
             token: LeaseToken(row.int("lease_token")?),
             attempt: row.int("attempt")?,
@@ -220,18 +227,18 @@ pub(crate) fn claim<R: View>(alive: bool, rows: &[R]) -> Result<Claimed, StoreEr
             larger_memory: row.flag("larger_memory")?,
             blockers: Vec::new(),
             lineage: Lineage {
-                root: ChainId(row.get_uuid("root_chain")?.unwrap_or(row.uuid("chain_id")?)),
+                root: row.get_uuid("root_chain")?.map_or(chain_id, ChainId),
                 depth: row.int_option("depth")?.unwrap_or(0),
             },
             descendants: row.int_option("descendants")?.unwrap_or(0),
             unchecked: row.int_option::<i64>("unchecked")? == Some(1),
-        });
+        };
+        if row.int::<i64>("blockers")? > 0 {
+            self.with_blockers.push(id);
+        }
+        self.jobs.push(job);
+        Ok(())
     }
-    Ok(Claimed {
-        alive,
-        jobs,
-        with_blockers,
-    })
 }
 
 /// A blocked job, as a chain that it waits for closes.

@@ -86,7 +86,10 @@ impl PgTransaction<'_> {
             .await?;
         let ended = Instant::now();
         let alive = rows.first().map(|row| row.flag("alive")).transpose()?;
-        let claimed = view::claim(alive.unwrap_or(false), &rows)?;
+        let mut claimed = Claimed::new(alive.unwrap_or(false), rows.len());
+        for row in &rows {
+            claimed.add(row)?;
+        }
         if claimed.alive {
             // What the last row says is of the whole claim.
             let beside = rows.last().map(|row| row.int_option("beside"));

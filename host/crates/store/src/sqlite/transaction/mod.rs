@@ -88,7 +88,7 @@ impl SqliteTransaction<'_> {
     }
 
     /// Writes the events of jobs that have become final, where any subscription wants them: one look for all of them.
-    async fn tell(&mut self, finished: &[(Held, &FinishRow)]) -> Result<(), StoreError> {
+    async fn tell(&mut self, finished: &[(Live, &FinishRow)]) -> Result<(), StoreError> {
         if finished.is_empty() {
             return Ok(());
         }
@@ -98,13 +98,13 @@ impl SqliteTransaction<'_> {
         if !wanted.flag("wanted")? {
             return Ok(());
         }
-        let ended = finished.iter().map(|(held, end)| EndedRow {
-            type_id: held.type_id.0,
-            job_id: held.id.0,
-            chain_id: held.chain_id.0,
+        let ended = finished.iter().map(|(live, end)| EndedRow {
+            type_id: live.held.type_id.0,
+            job_id: live.held.id.0,
+            chain_id: live.held.chain_id.0,
             state: end.state,
             outcome: end.outcome,
-            attempt: held.attempt.into(),
+            attempt: live.held.attempt.into(),
         });
         sql!("tell_of_jobs")
             .bind(json(&ended.collect::<Vec<_>>())?)
@@ -115,7 +115,7 @@ impl SqliteTransaction<'_> {
     }
 
     /// What follows where the end of jobs closes chains.
-    async fn close_chains(&mut self, finished: &[(Held, &FinishRow)]) -> Result<(), StoreError> {
+    async fn close_chains(&mut self, finished: &[(Live, &FinishRow)]) -> Result<(), StoreError> {
         let closed = || {
             let continued = State::Continued.code();
             finished
@@ -123,8 +123,8 @@ impl SqliteTransaction<'_> {
                 .filter(move |(_, end)| end.state != continued)
         };
         let keyed: Vec<ChainId> = closed()
-            .filter(|(held, _)| held.keyed)
-            .map(|(held, _)| held.chain_id)
+            .filter(|(live, _)| live.held.keyed)
+            .map(|(live, _)| live.held.chain_id)
             .collect();
         if !keyed.is_empty() {
             sql!("free_keys")
@@ -133,10 +133,10 @@ impl SqliteTransaction<'_> {
                 .await?;
         }
         let closures: Vec<ClosureRow> = closed()
-            .filter(|(held, _)| held.blocking)
-            .map(|(held, end)| ClosureRow {
-                chain_id: held.chain_id.0,
-                job_id: held.id.0,
+            .filter(|(live, _)| live.held.blocking)
+            .map(|(live, end)| ClosureRow {
+                chain_id: live.held.chain_id.0,
+                job_id: live.held.id.0,
                 state: end.state,
             })
             .collect();
@@ -151,51 +151,70 @@ impl SqliteTransaction<'_> {
     }
 }
 
-/// Whether a job that was read as a live one leaves a final row. What nobody can ask for leaves none: no attempt of before, no
-/// other job, and no key refers to it.
-fn stays(held: &Held, live: &impl View, end: &FinishRow) -> Result<bool, StoreError> {
-    let is_alone = held.chain_id.0 == held.id.0 && live.int::<i32>("blockers")? == 0;
-    Ok(end.kept || held.run > 1 || !is_alone || held.blocking || held.keyed)
+/// A live row that is about to be final.
+struct Live {
+    held: Held,
+    state: State,
+    created_at: i64,
+    due_at: i64,
+    snoozes: i64,
+    blockers: i32,
 }
 
-/// The final row of a job that was read as a live one.
-fn final_row(
-    held: &Held,
-    live: &impl View,
-    end: &FinishRow,
-    now: i64,
-) -> Result<Vec<Value>, StoreError> {
-    let usage = end.usage.as_ref();
-    Ok(values![
-        end.id,
-        held.chain_id.0,
-        end.token,
-        end.continued_to,
-        live.int::<i64>("created_at")?,
-        live.int::<i64>("due_at")?,
-        held.claimed_at.map(|at| at.0),
-        now,
-        usage.map(|usage| usage.wall_us),
-        usage.map(|usage| usage.cpu_us),
-        usage.and_then(|usage| usage.fuel),
-        usage.map(|usage| usage.memory_bytes_peak),
-        usage.map(|usage| usage.output_bytes),
-        usage.map(|usage| usage.log_bytes),
-        usage.map(|usage| usage.log_bytes_dropped),
-        usage.and_then(|usage| usage.detail.as_deref()),
-        end.deployment,
-        held.type_id.0,
-        held.run,
-        live.int::<i64>("snoozes")?,
-        held.attempt,
-        held.rescues,
-        held.priority,
-        end.state,
-        end.outcome,
-        &end.output,
-        &end.failure,
-        &end.log,
-    ])
+impl Live {
+    fn of(row: &impl View) -> Result<Self, StoreError> {
+        Ok(Self {
+            held: view::held(row)?,
+            state: row.state()?,
+            created_at: row.int("created_at")?,
+            due_at: row.int("due_at")?,
+            snoozes: row.int("snoozes")?,
+            blockers: row.int("blockers")?,
+        })
+    }
+
+    /// Whether it leaves a final row. What nobody can ask for leaves none: no attempt of before, no other job, and no key refers
+    /// to it.
+    fn stays(&self, end: &FinishRow) -> bool {
+        let held = &self.held;
+        let is_alone = held.chain_id.0 == held.id.0 && self.blockers == 0;
+        end.kept || held.run > 1 || !is_alone || held.blocking || held.keyed
+    }
+
+    /// The final row.
+    fn done<'v>(&self, end: &'v FinishRow, now: i64) -> [Value<'v>; 28] {
+        let (held, usage) = (&self.held, end.usage.as_ref());
+        values![
+            end.id,
+            held.chain_id.0,
+            end.token,
+            end.continued_to,
+            self.created_at,
+            self.due_at,
+            held.claimed_at.map(|at| at.0),
+            now,
+            usage.map(|usage| usage.wall_us),
+            usage.map(|usage| usage.cpu_us),
+            usage.and_then(|usage| usage.fuel),
+            usage.map(|usage| usage.memory_bytes_peak),
+            usage.map(|usage| usage.output_bytes),
+            usage.map(|usage| usage.log_bytes),
+            usage.map(|usage| usage.log_bytes_dropped),
+            usage.and_then(|usage| usage.detail.as_deref()),
+            end.deployment,
+            held.type_id.0,
+            held.run,
+            self.snoozes,
+            held.attempt,
+            held.rescues,
+            held.priority,
+            end.state,
+            end.outcome,
+            &end.output,
+            &end.failure,
+            &end.log,
+        ]
+    }
 }
 
 /// The first so many of some lists, in turns between them.
@@ -222,30 +241,34 @@ impl Transaction for SqliteTransaction<'_> {
             return Ok(());
         }
         let now = Timestamp(self.now);
-        let values = |row: &&JobRow| {
-            values![
-                now.0,
-                row.id,
-                row.chain_id,
-                row.type_id,
-                row.priority,
-                row.first_state(now).code(),
-                row.due_at(now),
-                &row.input,
-                &row.limits,
-                &row.trace_parent,
-                row.root_chain,
-                row.depth,
-                row.parent_job,
-                row.blockers,
-                row.open_blockers,
-                row.on_blocker_failure,
-                row.blocking,
-                row.keyed,
-            ]
-        };
         sql!("insert")
-            .for_each(rows.iter().map(values).collect(), &mut self.connection)
+            .for_each(
+                rows,
+                |row| {
+                    values![
+                        now.0,
+                        row.id,
+                        row.chain_id,
+                        row.type_id,
+                        row.priority,
+                        row.first_state(now).code(),
+                        row.due_at(now),
+                        &row.input,
+                        &row.limits,
+                        &row.trace_parent,
+                        row.root_chain,
+                        row.depth,
+                        row.parent_job,
+                        row.blockers,
+                        row.open_blockers,
+                        row.on_blocker_failure,
+                        row.blocking,
+                        row.keyed,
+                    ]
+                },
+                &mut self.connection,
+                |_| Ok(()),
+            )
             .await?;
         for row in rows {
             self.counts
@@ -291,12 +314,17 @@ impl Transaction for SqliteTransaction<'_> {
                 ready.push(all(&rows, |row| row.uuid("id"))?);
             }
         }
-        let leases = in_turns(ready, request.total as usize)
-            .into_iter()
-            .map(|id| values![id, request.token.0, self.now])
-            .collect();
-        let rows = sql!("claim").for_each(leases, &mut self.connection).await?;
-        let claimed = view::claim(alive, &rows)?;
+        let chosen = in_turns(ready, request.total as usize);
+        let mut claimed = Claimed::new(alive, chosen.len());
+        let (token, now) = (request.token.0, self.now);
+        sql!("claim")
+            .for_each(
+                &chosen,
+                |id| values![*id, token, now],
+                &mut self.connection,
+                |row| claimed.add(row),
+            )
+            .await?;
         for job in &claimed.jobs {
             self.counts.moved(job.type_id, State::Ready, State::Running);
         }
@@ -330,38 +358,55 @@ impl Transaction for SqliteTransaction<'_> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let leases = rows.iter().map(|row| values![row.id, row.held]).collect();
-        let found = sql!("finishing")
-            .for_each(leases, &mut self.connection)
-            .await?;
         let mut ends: HashMap<JobId, &FinishRow> =
             rows.iter().map(|row| (JobId(row.id), *row)).collect();
-        let mut finished = Vec::with_capacity(found.len());
-        let (mut done, mut dropped) = (Vec::with_capacity(found.len()), Vec::new());
-        for row in &found {
-            let held = view::held(row)?;
-            // A job that is named twice ends once.
-            let Some(end) = ends.remove(&held.id) else {
-                continue;
-            };
-            let (type_id, state) = counted(row)?;
-            self.counts.add(type_id, state, -1);
-            match stays(&held, row, end)? {
-                true => {
-                    if let Some(state) = State::from_code(end.state) {
-                        self.counts.add(type_id, state, 1);
+        let mut finished = Vec::with_capacity(rows.len());
+        sql!("finishing")
+            .for_each(
+                rows,
+                |row| values![row.id, row.held],
+                &mut self.connection,
+                |row| {
+                    let live = Live::of(row)?;
+                    // A job that is named twice ends once.
+                    if let Some(end) = ends.remove(&live.held.id) {
+                        finished.push((live, end));
                     }
-                    done.push(final_row(&held, row, end, self.now)?);
-                }
-                false => dropped.push(values![end.id]),
+                    Ok(())
+                },
+            )
+            .await?;
+        for (live, end) in &finished {
+            self.counts.add(live.held.type_id, live.state, -1);
+            if live.stays(end)
+                && let Some(state) = State::from_code(end.state)
+            {
+                self.counts.add(live.held.type_id, state, 1);
             }
-            finished.push((held, end));
         }
-        sql!("finish").for_each(done, &mut self.connection).await?;
-        sql!("drop").for_each(dropped, &mut self.connection).await?;
+        let now = self.now;
+        let (done, dropped): (Vec<&(Live, _)>, Vec<_>) =
+            finished.iter().partition(|(live, end)| live.stays(end));
+        let connection = &mut self.connection;
+        sql!("finish")
+            .for_each(
+                &done,
+                |(live, end)| live.done(end, now),
+                connection,
+                |_| Ok(()),
+            )
+            .await?;
+        sql!("drop")
+            .for_each(
+                &dropped,
+                |(live, _)| values![live.held.id.0],
+                connection,
+                |_| Ok(()),
+            )
+            .await?;
         self.close_chains(&finished).await?;
         self.tell(&finished).await?;
-        Ok(finished.into_iter().map(|(held, _)| held).collect())
+        Ok(finished.into_iter().map(|(live, _)| live.held).collect())
     }
 
     async fn requeue(&mut self, rows: &[&RequeueRow]) -> Result<Vec<Held>, StoreError> {

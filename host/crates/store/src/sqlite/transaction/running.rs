@@ -47,20 +47,25 @@ impl RunningStatements for SqliteTransaction<'_> {
     }
 
     async fn put_live(&mut self, rows: &[LiveRow]) -> Result<(), StoreError> {
-        let values =
-            |row: &LiveRow| values![row.job_id, row.token, row.part, &row.log, &row.progress];
         sql!("put_live")
-            .for_each(rows.iter().map(values).collect(), &mut self.connection)
-            .await?;
-        Ok(())
+            .for_each(
+                rows,
+                |row| values![row.job_id, row.token, row.part, &row.log, &row.progress],
+                &mut self.connection,
+                |_| Ok(()),
+            )
+            .await
     }
 
     async fn drop_live(&mut self, ended: &[(JobId, LeaseToken)]) -> Result<(), StoreError> {
-        let values = |(job, token): &(JobId, LeaseToken)| values![job.0, token.0];
         sql!("drop_live")
-            .for_each(ended.iter().map(values).collect(), &mut self.connection)
-            .await?;
-        Ok(())
+            .for_each(
+                ended,
+                |(job, token)| values![job.0, token.0],
+                &mut self.connection,
+                |_| Ok(()),
+            )
+            .await
     }
 
     async fn trim_live(&mut self) -> Result<(), StoreError> {
