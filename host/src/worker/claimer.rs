@@ -22,7 +22,7 @@ use crate::catalogue::Entry;
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Claims while the worker works. At its end it gives back what no slot has taken up; attempts that have begun go on.
-pub async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Ended>) {
+pub async fn run(shared: Arc<Shared>, ended: mpsc::Sender<Box<Ended>>) {
     let mut failures = 0;
     // Whether a claim may find something: the last one was answered in full, or there is news since.
     let mut more = true;
@@ -148,7 +148,7 @@ async fn claim(
 }
 
 /// Gives jobs back that no slot has taken up.
-fn give_back(shared: &Shared, jobs: Vec<Waiting>, ended: &mpsc::Sender<Ended>) {
+fn give_back(shared: &Shared, jobs: Vec<Waiting>, ended: &mpsc::Sender<Box<Ended>>) {
     if !jobs.is_empty() {
         debug!(jobs = jobs.len(), "giving back what was claimed ahead");
     }

@@ -1,6 +1,7 @@
 //! One attempt: limits, component, sandbox, and what becomes of the job.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 
 use futures::FutureExt as _;
 use hardstop_domain::{
@@ -24,7 +25,7 @@ use crate::catalogue::{Catalogue, Entry, StartError, Version};
 const PANICKED: &str = "the host panicked while it ran this attempt; this is a defect of the host, and its log shows where";
 
 /// Runs one claimed job and hands its settlement on.
-pub async fn run(shared: &Shared, waiting: Waiting, settlements: &mpsc::Sender<Ended>) {
+pub async fn run(shared: &Shared, waiting: Waiting, settlements: &mpsc::Sender<Box<Ended>>) {
     let Waiting { mut job, stop, .. } = waiting;
     let (id, token) = (job.id, job.token);
     let (seen, began) = (shared.statistics.claimed(&job), Instant::now());
@@ -40,18 +41,20 @@ pub async fn run(shared: &Shared, waiting: Waiting, settlements: &mpsc::Sender<E
                 job.trace_parent = Some(traced.trace_parent());
                 traced
             });
-            let report = report(
-                shared,
-                &mut job,
-                &catalogue,
-                entry,
-                version,
-                &mut memory,
-                stop,
-            );
             // A job whose task panicked would be held for as long as the session lives. It counts as an attempt: one
             // that panics each time must come to an end.
-            let report = AssertUnwindSafe(report).catch_unwind().await;
+            let report = {
+                let report = pin!(report(
+                    shared,
+                    &mut job,
+                    &catalogue,
+                    entry,
+                    version,
+                    &mut memory,
+                    stop,
+                ));
+                AssertUnwindSafe(report).catch_unwind().await
+            };
             let (report, descendants_max) = report.unwrap_or_else(|_| {
                 error!(job = %id, lease = %token, "the host panicked while it ran this job: the attempt fails");
                 not_started(OutcomeKind::FailedRetryable, PANICKED)
@@ -255,7 +258,7 @@ fn settle(
     version: Version<'_>,
     descendants_max: u64,
     note: Note,
-) -> Ended {
+) -> Box<Ended> {
     let spec = version.spec;
     let past = Past {
         attempt: job.attempt,
@@ -309,9 +312,9 @@ fn settle(
         descendants_max,
         keep: spec.keep,
     };
-    Ended {
+    Box::new(Ended {
         settlement,
         overtaken,
         note: Note { sign, ..note },
-    }
+    })
 }

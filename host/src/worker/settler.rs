@@ -3,6 +3,11 @@
 //! It flushes whenever it is idle and gathers while it is not, so one job alone waits for nothing, and a thousand share one
 //! commit. Only where a thousand jobs and more end in a second does it let some milliseconds pass between two commits.
 
+#![expect(
+    clippy::vec_box,
+    reason = "what an attempt came to has more than a kilobyte, and goes through three lists"
+)]
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,12 +54,12 @@ pub struct Note {
 
 impl Ended {
     /// Nothing but the settlement.
-    pub fn bare(settlement: Settlement) -> Self {
-        Self {
+    pub fn bare(settlement: Settlement) -> Box<Self> {
+        Box::new(Self {
             settlement,
             overtaken: None,
             note: Note::default(),
-        }
+        })
     }
 }
 
@@ -78,7 +83,7 @@ pub fn release(job: JobId, token: LeaseToken, why: &str) -> Settlement {
 }
 
 /// Writes settlements until every sender is gone.
-pub async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Ended>) {
+pub async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Box<Ended>>) {
     let mut gathered = Vec::new();
     let mut written_at = Instant::now();
     while queue.recv_many(&mut gathered, BATCH).await > 0 {
@@ -96,8 +101,8 @@ pub async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Ended>) {
 /// Gathers until this time, or until there is a batch, or until no more can come soon.
 async fn gather(
     shared: &Shared,
-    queue: &mut mpsc::Receiver<Ended>,
-    gathered: &mut Vec<Ended>,
+    queue: &mut mpsc::Receiver<Box<Ended>>,
+    gathered: &mut Vec<Box<Ended>>,
     until: Instant,
 ) {
     let mut over = pin!(async {
@@ -119,7 +124,7 @@ async fn gather(
 }
 
 /// Takes from the front as many settlements as fit one transaction, and at least one.
-fn take_batch(rest: &mut Vec<Ended>) -> Vec<Ended> {
+fn take_batch(rest: &mut Vec<Box<Ended>>) -> Vec<Box<Ended>> {
     let mut bytes = 0;
     let count = rest
         .iter()
@@ -163,7 +168,7 @@ fn start_size(job: &NewJob) -> usize {
     job.input.len() + 64 * job.blockers.len()
 }
 
-async fn write(shared: &Shared, ended: Vec<Ended>) {
+async fn write(shared: &Shared, ended: Vec<Box<Ended>>) {
     let (batch, beside): (Vec<_>, Vec<_>) = ended
         .into_iter()
         .map(|ended| (ended.settlement, (ended.overtaken, ended.note)))
@@ -180,7 +185,7 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
                     overtaken,
                     note,
                 };
-                Box::pin(write(shared, vec![ended])).await;
+                Box::pin(write(shared, vec![Box::new(ended)])).await;
             }
             return;
         }
@@ -214,7 +219,7 @@ async fn write(shared: &Shared, ended: Vec<Ended>) {
 fn conclude(
     shared: &Shared,
     heard: impl Iterator<Item = ((Settlement, (Option<Next>, Note)), Settled)>,
-) -> Vec<Ended> {
+) -> Vec<Box<Ended>> {
     let mut again = Vec::new();
     let mut statistics = shared.statistics.gathered();
     for ((settlement, (overtaken, note)), answer) in heard {
@@ -250,10 +255,11 @@ fn conclude(
                 info!(job = %settlement.job, reason, "settlement overtaken: another attempt is told of the limit");
                 let kind = OutcomeKind::FailedRetryable;
                 let settlement = failed(settlement, next, kind, &reason);
-                again.push(Ended {
+                again.push(Box::new(Ended {
+                    settlement,
+                    overtaken: None,
                     note: Note { sign: None, ..note },
-                    ..Ended::bare(settlement)
-                });
+                }));
             }
             (Settled::Refused(reason) | Settled::Overtaken(reason), _) if is_bare(&settlement) => {
                 give_up(shared, &settlement, &reason);
@@ -261,10 +267,11 @@ fn conclude(
             (Settled::Refused(reason) | Settled::Overtaken(reason), _) => {
                 warn!(job = %settlement.job, reason, "settlement refused: the job fails with that");
                 let settlement = refused(settlement, &reason);
-                again.push(Ended {
+                again.push(Box::new(Ended {
+                    settlement,
+                    overtaken: None,
                     note: Note { sign: None, ..note },
-                    ..Ended::bare(settlement)
-                });
+                }));
             }
         }
     }
@@ -387,7 +394,7 @@ mod tests {
 
     #[test]
     fn batches_are_bounded_by_bytes_and_never_empty() {
-        let mut rest: Vec<Ended> = [BATCH_BYTES * 2, 10, BATCH_BYTES - 10, 1, 1]
+        let mut rest: Vec<Box<Ended>> = [BATCH_BYTES * 2, 10, BATCH_BYTES - 10, 1, 1]
             .map(|bytes| Ended::bare(completed(bytes)))
             .into();
         let mut sizes = Vec::new();

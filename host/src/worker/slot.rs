@@ -87,7 +87,7 @@ impl Slots {
     }
 
     /// Queues jobs, in this order.
-    pub fn push(&self, jobs: Vec<Waiting>, shared: &Arc<Shared>, ended: &mpsc::Sender<Ended>) {
+    pub fn push(&self, jobs: Vec<Waiting>, shared: &Arc<Shared>, ended: &mpsc::Sender<Box<Ended>>) {
         let count = jobs.len();
         let more = {
             let mut state = self.state();
@@ -193,7 +193,7 @@ impl Drop for Busy<'_> {
 }
 
 /// One slot: one attempt after the other, until the slots are closed.
-async fn work(shared: Arc<Shared>, ended: mpsc::Sender<Ended>) {
+async fn work(shared: Arc<Shared>, ended: mpsc::Sender<Box<Ended>>) {
     while let Some((waiting, busy)) = shared.slots.next().await {
         let type_id: TypeId = waiting.job.type_id;
         let began = Instant::now();

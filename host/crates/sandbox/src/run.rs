@@ -21,7 +21,7 @@ use crate::journal::Watch;
 use crate::outcome;
 use crate::prepare::Prepared;
 use crate::queue::{News, Task};
-use crate::secret::SecretError;
+use crate::secret::{SecretError, Secrets};
 use crate::state::Grant;
 use crate::stop::{Stop, StopSignal};
 
@@ -71,19 +71,30 @@ impl Prepared {
     /// thread takes the attempt up, not while it waits for one of the `instances_max` slots. Dropping
     /// the future ends the guest within a tick.
     pub async fn run(&self, attempt: Attempt) -> Report {
-        let Attempt { limits, stop, .. } = &attempt;
+        let (secrets, slot) = match self.enter(&attempt).await {
+            Ok(entered) => entered,
+            Err(report) => return report,
+        };
+        // What makes up the guest's order is gone from this future before it waits: it stays small.
+        let (_task, report) = self.begin(attempt, secrets, slot);
+        report.await.unwrap_or_else(|_| gone())
+    }
+
+    /// Its secrets and a slot for it; or why it does not begin.
+    async fn enter(&self, attempt: &Attempt) -> Result<(Secrets, OwnedSemaphorePermit), Report> {
+        let Attempt { limits, stop, .. } = attempt;
         let bytes = attempt.input_bytes();
         if bytes > limits.input_bytes_max {
             let blockers = attempt.blockers.len();
             let failure = outcome::input_too_large(bytes, blockers, limits.input_bytes_max);
-            return Report::not_started(failure);
+            return Err(Report::not_started(failure));
         }
         if Profile::of(limits) != self.class.profile {
-            return Report::not_started(Failure::new(
+            return Err(Report::not_started(Failure::new(
                 OutcomeKind::FailedRetryable,
                 "the host prepared the component for other limits of `fuel` and `stack` than those \
                  of this attempt; this is a defect of the host",
-            ));
+            )));
         }
         let prepare = async {
             let secrets = &self.shared.config.secrets;
@@ -93,18 +104,26 @@ impl Prepared {
         };
         let prepared: Result<_, SecretError> = tokio::select! {
             biased;
-            stop = stop.raised() => return Report::not_started(outcome::stopped_before(stop)),
+            stop = stop.raised() => return Err(Report::not_started(outcome::stopped_before(stop))),
             prepared = prepare => prepared,
         };
-        let (secrets, slot) = match prepared {
-            Ok((secrets, Ok(slot))) => (secrets, slot),
-            Ok((_, Err(_))) => return gone(),
+        match prepared {
+            Ok((secrets, Ok(slot))) => Ok((secrets, slot)),
+            Ok((_, Err(_))) => Err(gone()),
             Err(error) => {
                 let failure = Failure::new(OutcomeKind::FailedRetryable, error.to_string());
-                return Report::not_started(failure);
+                Err(Report::not_started(failure))
             }
-        };
+        }
+    }
 
+    /// Starts the guest.
+    fn begin(
+        &self,
+        attempt: Attempt,
+        secrets: Secrets,
+        slot: OwnedSemaphorePermit,
+    ) -> (StopOnDrop, oneshot::Receiver<Report>) {
         let stop = attempt.stop;
         let job = wit::Job {
             id: attempt.job.to_string(),
@@ -151,7 +170,7 @@ impl Prepared {
         };
         let (task, report) = self.spawn(order, slot, outcome::report);
         stop.attach(&task.0);
-        report.await.unwrap_or_else(|_| gone())
+        (task, report)
     }
 
     /// Starts a guest on the guest threads, in a slot that it has. `conclude` makes of what is left of
