@@ -110,7 +110,7 @@ impl Value<'_> {
         match cell {
             ValueRef::Null => Value::Null,
             ValueRef::Integer(value) => Value::Int(value),
-            ValueRef::Real(value) => Value::Int(value as i64),
+            ValueRef::Real(value) => Value::Int(whole(value)),
             ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned().into()),
             ValueRef::Blob(bytes) => match Uuid::from_slice(bytes) {
                 Ok(id) => Value::Id(id),
@@ -137,8 +137,8 @@ pub(super) enum Connection<'c> {
 /// A connection that is used on the thread that has it.
 pub(super) struct Own {
     connection: rusqlite::Connection,
-    /// By the address of the text, which lives as long as the program.
-    files: HashMap<usize, Arc<[Part]>>,
+    /// By the address and the length of the text, which lives as long as the program.
+    files: HashMap<(usize, usize), Arc<[Part]>>,
 }
 
 /// One of the statements of a text.
@@ -216,8 +216,8 @@ impl Own {
 
     /// The statements of a text.
     fn parts(&mut self, text: &'static str) -> rusqlite::Result<Arc<[Part]>> {
-        let address = text.as_ptr() as usize;
-        if let Some(parts) = self.files.get(&address) {
+        let key = (text.as_ptr() as usize, text.len());
+        if let Some(parts) = self.files.get(&key) {
             return Ok(Arc::clone(parts));
         }
         let part = |text| {
@@ -228,11 +228,11 @@ impl Own {
                 columns: names.into_iter().map(Box::from).collect(),
                 parameters: statement.parameter_count(),
                 writes: !statement.readonly(),
-                text: text.clone(),
+                text,
             })
         };
-        let parts: Arc<[Part]> = parts(text).map(part).collect::<rusqlite::Result<_>>()?;
-        self.files.insert(address, Arc::clone(&parts));
+        let parts: Arc<[Part]> = split(text).map(part).collect::<rusqlite::Result<_>>()?;
+        self.files.insert(key, Arc::clone(&parts));
         Ok(parts)
     }
 
@@ -393,7 +393,7 @@ fn driver_query(
 }
 
 /// The statements of a file. Each ends with a semicolon at the end of a line that is no comment.
-fn parts(text: &'static str) -> impl Iterator<Item = &'static str> {
+fn split(text: &'static str) -> impl Iterator<Item = &'static str> {
     let (mut start, mut at) = (0, 0);
     let ends = text.split_inclusive('\n').filter_map(move |line| {
         at += line.len();
@@ -403,10 +403,11 @@ fn parts(text: &'static str) -> impl Iterator<Item = &'static str> {
     ends.filter(|part| !part.trim().is_empty())
 }
 
-/// A statement without the lines that are comments.
+/// A statement without the lines that are comments, and without indents. No text in it goes over the end of a line.
 fn without_comments(text: &str) -> String {
-    let lines = text.lines().filter(|line| !line.starts_with("--"));
-    lines.map(str::trim).collect::<Vec<_>>().join("\n")
+    let lines = text.lines().map(str::trim);
+    let code = lines.filter(|line| !line.starts_with("--"));
+    code.collect::<Vec<_>>().join("\n")
 }
 
 /// A row of either kind of connection.
@@ -471,6 +472,11 @@ impl<C: Cells> OwnRow<C> {
     }
 }
 
+/// No column of ours has reals; those that an expression makes are looked at as whole numbers.
+fn whole(value: f64) -> i64 {
+    value as i64
+}
+
 fn unreadable<T>(column: &'static str) -> Result<T, StoreError> {
     Err(StoreError::Corrupt(format!(
         "`{column}` has a value of another kind"
@@ -485,8 +491,7 @@ impl<C: Cells> View for Row<C> {
             Self::Own(row) => match row.get(column)? {
                 ValueRef::Null => Ok(None),
                 ValueRef::Integer(value) => Ok(Some(value)),
-                // No column of ours has reals; those that an expression makes are looked at as whole numbers.
-                ValueRef::Real(value) => Ok(Some(value as i64)),
+                ValueRef::Real(value) => Ok(Some(whole(value))),
                 _ => unreadable(column),
             },
         }
@@ -539,8 +544,14 @@ mod tests {
     #[test]
     fn a_file_is_split_where_its_statements_end() {
         let text = "-- Two;\nSELECT ';' AS a;\nSELECT 2\n";
-        let parts: Vec<_> = parts(text).collect();
+        let parts: Vec<_> = split(text).collect();
         assert_eq!(parts, ["-- Two;\nSELECT ';' AS a;\n", "SELECT 2\n"]);
+    }
+
+    #[test]
+    fn a_statement_is_known_by_its_text_without_comments_and_indents() {
+        let text = "-- One.\nSELECT a,\n    -- Two.\n    b\n";
+        assert_eq!(without_comments(text), "SELECT a,\nb");
     }
 
     #[test]
@@ -554,6 +565,12 @@ mod tests {
             let comments = text.lines().filter(|line| line.starts_with("--"));
             let in_comments: usize = comments.map(|line| line.matches(';').count()).sum();
             assert_eq!(semicolons, ends + in_comments, "{text}");
+            let mut code = text.lines().filter(|line| !line.trim().starts_with("--"));
+            let is_whole = |line: &str| line.matches('\'').count() % 2 == 0;
+            assert!(
+                code.all(is_whole),
+                "a text goes over the end of a line: {text}"
+            );
         }
     }
 }

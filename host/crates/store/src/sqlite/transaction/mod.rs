@@ -376,17 +376,17 @@ impl Transaction for SqliteTransaction<'_> {
                 },
             )
             .await?;
-        for (live, end) in &finished {
+        let (done, dropped): (Vec<&(Live, &FinishRow)>, Vec<_>) =
+            finished.iter().partition(|(live, end)| live.stays(end));
+        for (live, _) in &finished {
             self.counts.add(live.held.type_id, live.state, -1);
-            if live.stays(end)
-                && let Some(state) = State::from_code(end.state)
-            {
+        }
+        for (live, end) in &done {
+            if let Some(state) = State::from_code(end.state) {
                 self.counts.add(live.held.type_id, state, 1);
             }
         }
         let now = self.now;
-        let (done, dropped): (Vec<&(Live, _)>, Vec<_>) =
-            finished.iter().partition(|(live, end)| live.stays(end));
         let connection = &mut self.connection;
         sql!("finish")
             .for_each(
