@@ -1,6 +1,7 @@
 //! Rows of Postgres.
 
 use hardstop_domain::Timestamp;
+use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgRow, PgTypeInfo, PgValueFormat, PgValueRef};
 use sqlx::{Decode, Postgres, Row, Type, TypeInfo, ValueRef};
 use uuid::Uuid;
@@ -10,14 +11,24 @@ use crate::view::View;
 
 impl View for PgRow {
     fn get_int(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
+        let value = self.try_get_raw(column)?;
+        if value.is_null() {
+            return Ok(None);
+        }
         // Narrow columns are narrow on disk; here every integer is one.
-        let name = self.try_get_raw(column)?.type_info().name().to_owned();
-        Ok(match name.as_str() {
-            "BOOL" => self.try_get::<Option<bool>, _>(column)?.map(i64::from),
-            "INT2" => self.try_get::<Option<i16>, _>(column)?.map(i64::from),
-            "INT4" => self.try_get::<Option<i32>, _>(column)?.map(i64::from),
-            _ => self.try_get(column)?,
-        })
+        let widened: fn(PgValueRef<'_>) -> Result<i64, BoxDynError> = match value.type_info().name()
+        {
+            "BOOL" => widened::<bool>,
+            "INT2" => widened::<i16>,
+            "INT4" => widened::<i32>,
+            "INT8" => widened::<i64>,
+            _ => return Ok(self.try_get(column)?),
+        };
+        let failed = |source| sqlx::Error::ColumnDecode {
+            index: format!("{column:?}"),
+            source,
+        };
+        Ok(Some(widened(value).map_err(failed)?))
     }
 
     fn get_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
@@ -38,6 +49,12 @@ impl View for PgRow {
     }
 }
 
+fn widened<T: for<'r> Decode<'r, Postgres> + Into<i64>>(
+    value: PgValueRef<'_>,
+) -> Result<i64, BoxDynError> {
+    T::decode(value).map(Into::into)
+}
+
 /// A `timestamptz`. Read here rather than by a calendar library, because it is a number of
 /// microseconds on the wire and in [`Timestamp`].
 struct Time(Timestamp);
@@ -56,7 +73,7 @@ impl Type<Postgres> for Time {
 }
 
 impl Decode<'_, Postgres> for Time {
-    fn decode(value: PgValueRef<'_>) -> Result<Self, sqlx::error::BoxDynError> {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
         if value.format() != PgValueFormat::Binary {
             return Err("a time in text format".into());
         }
