@@ -69,7 +69,7 @@ impl Bare {
             .max_unused_warm_slots(slots)
             .linear_memory_keep_resident(1 << 20)
             .table_keep_resident(64 << 10)
-            .async_stack_keep_resident(64 << 10)
+            .async_stack_keep_resident(32 << 10)
             .pagemap_scan(Enabled::Auto);
         let mut config = Config::new();
         config
