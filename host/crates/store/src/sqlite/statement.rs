@@ -566,7 +566,7 @@ mod tests {
             let in_comments: usize = comments.map(|line| line.matches(';').count()).sum();
             assert_eq!(semicolons, ends + in_comments, "{text}");
             let mut code = text.lines().filter(|line| !line.trim().starts_with("--"));
-            let is_whole = |line: &str| line.matches('\'').count() % 2 == 0;
+            let is_whole = |line: &str| line.matches('\'').count().is_multiple_of(2);
             assert!(
                 code.all(is_whole),
                 "a text goes over the end of a line: {text}"
