@@ -61,6 +61,15 @@ impl Ended {
             note: Note::default(),
         })
     }
+
+    /// What is written in the place of what could not be: it says nothing of the component.
+    fn instead(settlement: Settlement, note: Note) -> Box<Self> {
+        Box::new(Self {
+            settlement,
+            overtaken: None,
+            note: Note { sign: None, ..note },
+        })
+    }
 }
 
 /// Gives a job back that was not begun, or whose attempt nobody knows the end of. Not counted.
@@ -255,11 +264,7 @@ fn conclude(
                 info!(job = %settlement.job, reason, "settlement overtaken: another attempt is told of the limit");
                 let kind = OutcomeKind::FailedRetryable;
                 let settlement = failed(settlement, next, kind, &reason);
-                again.push(Box::new(Ended {
-                    settlement,
-                    overtaken: None,
-                    note: Note { sign: None, ..note },
-                }));
+                again.push(Ended::instead(settlement, note));
             }
             (Settled::Refused(reason) | Settled::Overtaken(reason), _) if is_bare(&settlement) => {
                 give_up(shared, &settlement, &reason);
@@ -267,11 +272,7 @@ fn conclude(
             (Settled::Refused(reason) | Settled::Overtaken(reason), _) => {
                 warn!(job = %settlement.job, reason, "settlement refused: the job fails with that");
                 let settlement = refused(settlement, &reason);
-                again.push(Box::new(Ended {
-                    settlement,
-                    overtaken: None,
-                    note: Note { sign: None, ..note },
-                }));
+                again.push(Ended::instead(settlement, note));
             }
         }
     }

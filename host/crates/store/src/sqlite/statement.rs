@@ -359,6 +359,10 @@ impl<'v> Statement<'v> {
         on: &mut Connection<'_>,
         mut look: impl FnMut(&Row<Here<'_>>) -> Result<(), StoreError> + Send,
     ) -> Result<(), StoreError> {
+        // Of most settlements nothing is dropped: no statement is looked for then.
+        if items.is_empty() {
+            return Ok(());
+        }
         match on {
             Connection::Driver(driver) => {
                 for item in items {
